@@ -1,0 +1,138 @@
+"""Files that are never half written, and hashes that name what is in them."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lcsc.errors import InputError, LcscError
+
+HASH_BLOCK = 1 << 22
+T = TypeVar("T")
+
+
+@contextmanager
+def replacing(target: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside ``target`` that takes its place when the block ends well.
+
+    The file is flushed to disk before it is renamed, so ``target`` is at any moment either what was there
+    before or the whole new file. Where the block fails, the temporary file is removed and ``target`` is left
+    untouched; a full or unwritable disk becomes an :class:`LcscError` that names ``target``.
+    """
+    target = Path(target)
+    temporary: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        _flush(temporary)
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(target)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EPERM):
+            reason = error.strerror or str(error)
+            raise LcscError(f"{target}: cannot be written ({reason}); free space or choose another folder") from error
+        raise
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_bytes(target: Path | str, content: bytes) -> None:
+    """Write ``content`` to ``target`` whole or not at all."""
+    with replacing(target) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(target: Path | str, content: str) -> None:
+    """Write ``content`` as UTF-8 to ``target`` whole or not at all."""
+    write_bytes(target, content.encode())
+
+
+def canonical_json(value: Any, indent: int | None = None) -> str:
+    """JSON with sorted keys, the same text for the same value; NaN and infinities are refused.
+
+    Floats are written in the shortest form that reads back as the same float64.
+    """
+    separators = (",", ":") if indent is None else (",", ": ")
+    return json.dumps(value, sort_keys=True, indent=indent, separators=separators, allow_nan=False, ensure_ascii=False)
+
+
+def number_or_none(value: float) -> float | None:
+    """``value`` as JSON can hold it: None for NaN and infinities."""
+    return float(value) if math.isfinite(value) else None
+
+
+def write_json(target: Path | str, value: Any, *, kind: str, indent: int | None = 1) -> None:
+    """Write a record with its format's name, version and the package version to ``target``.
+
+    ``kind`` is the format's name, such as ``generation``; ``value`` is a mapping.
+    """
+    from lcsc import __version__
+
+    record = {"format": f"lcsc-{kind}", "format_version": 1, "lcsc_version": __version__, **value}
+    write_text(target, canonical_json(record, indent) + "\n")
+
+
+def read_json(path: Path | str, *, kind: str) -> dict[str, Any]:
+    """Read a record that :func:`write_json` wrote.
+
+    Raises :class:`InputError` where the file is missing, is no JSON, or holds another kind of record.
+    """
+    path = Path(path)
+    record = read_or_refuse(path, lambda: json.loads(path.read_text(encoding="utf-8")), what=f"an lcsc-{kind} file")
+    found = record.get("format") if isinstance(record, dict) else type(record).__name__
+    if found != f"lcsc-{kind}":
+        raise InputError(f"{path}: found format {found!r}, expected 'lcsc-{kind}'; give the file that this step made")
+    if record.get("format_version") != 1:
+        raise InputError(f"{path}: format version {record.get('format_version')!r}, expected 1; update lcsc")
+    return dict(record)
+
+
+def read_or_refuse(path: Path, read: Callable[[], T], *, what: str) -> T:
+    """The result of ``read()``; an :class:`InputError` that names ``path`` where it cannot be read."""
+    try:
+        return read()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: not found; expected {what}") from error
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: cannot be read as {what} ({reason}); it may be truncated, make it again") from error
+
+
+def sha256_of(path: Path | str) -> str:
+    """Hexadecimal sha256 of a file's content, read in blocks."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as stream:
+        while block := stream.read(HASH_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def hash_of(value: Any) -> str:
+    """Hexadecimal sha256 of a JSON value in canonical form."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()

@@ -1,0 +1,70 @@
+"""Device, threads and determinism: what must be set before numbers are made."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lcsc.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+def limit_threads_before_imports(threads: int) -> None:
+    """Fix the sizes of thread pools that NumPy's and PyTorch's libraries make when they are imported.
+
+    Snakemake sets the same variables to a job's ``threads``; results must not depend on that, since a matrix
+    product's rounding changes with the number of threads.
+    """
+    for variable in THREAD_VARIABLES:
+        os.environ[variable] = str(threads)
+    # cuBLAS needs a fixed workspace to be deterministic, and reads this when CUDA starts.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+@contextmanager
+def deterministic(threads: int = 1) -> Iterator[None]:
+    """Fixed threads, deterministic algorithms and no TF32 within the block; the former settings after it."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    tf32 = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    try:
+        with threadpool_limits(threads):
+            yield
+    finally:
+        torch.set_num_threads(before[0])
+        torch.use_deterministic_algorithms(before[1])
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = tf32[:2]
+        torch.backends.cudnn.benchmark = tf32[2]
+
+
+def resolve_device(name: str) -> torch.device:
+    """The torch device for ``auto``, ``cpu`` or ``cuda``; :class:`InputError` where CUDA is asked for in vain."""
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("device: found 'cuda', but PyTorch sees no CUDA device here; use 'auto' or 'cpu'")
+    if name not in ("cpu", "cuda"):
+        raise InputError(f"device: found {name!r}, expected 'auto', 'cpu' or 'cuda'")
+    return torch.device(name)
+
+
+def peak_memory_mb() -> float:
+    """The largest resident memory this process has had, in MB (2**20 bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 20) if sys.platform == "darwin" else peak / 1024
