@@ -1,0 +1,214 @@
+"""The bank: the checkpoints of one run, flattened and aligned, in a folder of immutable segments.
+
+A bank is read in blocks of columns, so its size is bounded by the disk and not by memory. Objects of this
+module hold no open files: several threads may read one bank at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lcsc.bank_index import Index, StoredCheckpoint, StoredSegment, TensorEntry, read_index
+from lcsc.bank_segments import COLUMNS, check_hash, check_size, opened
+from lcsc.checkpoints.names import strip_prefix
+from lcsc.errors import InputError
+
+__all__ = ["Bank", "ResidentBank", "StoredCheckpoint", "StoredSegment", "TensorEntry"]
+
+
+class Bank:
+    """K checkpoints of P float32 parameters each.
+
+    Attributes: ``path`` (the folder), ``tensors`` (the table, in the order of the flat vector), ``steps`` (K
+    training steps, rising), ``K``, ``P``, ``base_row`` (the checkpoint from which differences are taken: the
+    last), ``identity`` (sha256 of all that a merged checkpoint depends on), ``checkpoints``, ``prefix`` and
+    ``track`` and ``container`` (how the source files were made).
+    """
+
+    def __init__(self, path: Path, index: Index) -> None:
+        self.path = path
+        self._index = index
+        self.tensors: tuple[TensorEntry, ...] = index.tensors
+        self.checkpoints: tuple[StoredCheckpoint, ...] = index.checkpoints
+        self.steps: list[int] = [stored.step for stored in index.checkpoints]
+        self.K, self.P = len(self.steps), index.parameters
+        self.base_row = self.K - 1
+        self.identity = index.identity
+        self.prefix, self.track, self.container = index.prefix, index.track, index.container
+
+    @staticmethod
+    def open(path: Path | str, segments: int | None = None, verify: bool = False) -> Bank:
+        """The bank in a folder (or of its ``index.json``), or what its first ``segments`` segments hold.
+
+        A search that pins its segments is not disturbed by checkpoints appended meanwhile. ``verify`` reads
+        every byte and compares hashes. Raises :class:`InputError` for a missing, damaged or foreign bank.
+        """
+        path = Path(path)
+        folder = path if path.is_dir() else path.parent
+        index = read_index(folder)
+        if segments is not None:
+            if not 1 <= segments <= len(index.segments):
+                raise InputError(
+                    f"{folder}: found {len(index.segments)} segments, expected at least {segments}"
+                )
+            index = index.first_segments(segments)
+        bank = Bank(folder, index)
+        for segment in index.segments:
+            check_size(folder / segment.file, segment)
+        if verify:
+            bank.verify()
+        return bank
+
+    def verify(self) -> None:
+        """Read index and segments anew; :class:`InputError` that names the file where a byte was changed."""
+        read_index(self.path)
+        for segment in self._index.segments:
+            check_hash(self.path / segment.file, segment)
+
+    def others(self) -> dict[str, NDArray[Any]]:
+        """The tensors that are not combined, by name: constants, and the last checkpoint's counters."""
+        segment = self._index.segments[-1]
+        with opened(self.path / segment.file, segment, self.P) as file:
+            places = {place: entry for place, entry in enumerate(self.tensors) if entry.role != "combined"}
+            return {entry.name: np.asarray(file[f"others/{place:05d}"]) for place, entry in places.items()}
+
+    def blocks(self, columns: int = COLUMNS) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """All weights in blocks of ``columns``: (slice of the P columns, float32 [K, width]).
+
+        The array is reused: it is valid until the next block is asked for.
+        """
+        buffer = np.empty((self.K, min(columns, self.P)), np.float32)
+        with ExitStack() as stack:
+            datasets = [
+                stack.enter_context(opened(self.path / segment.file, segment, self.P))["weights"]
+                for segment in self._index.segments
+            ]
+            for start in range(0, self.P, columns):
+                stop = min(start + columns, self.P)
+                self._fill(datasets, buffer, start, stop)
+                yield slice(start, stop), buffer[:, : stop - start]
+
+    def _fill(self, datasets: Sequence[Any], buffer: NDArray[np.float32], start: int, stop: int) -> None:
+        row = 0
+        for segment, dataset in zip(self._index.segments, datasets, strict=True):
+            target = np.s_[row : row + segment.rows, : stop - start]
+            try:
+                dataset.read_direct(buffer, np.s_[:, start:stop], target)
+            except OSError as error:
+                reason = str(error).splitlines()[0]
+                raise InputError(
+                    f"{self.path / segment.file}: cannot be read ({reason}); collect it again"
+                ) from error
+            row += segment.rows
+
+    def checkpoint(self, k: int) -> NDArray[np.float32]:
+        """The weights of checkpoint ``k`` (0 to K - 1), float32 [P]."""
+        stored = self.checkpoints[k]
+        segment = self._index.segments[stored.segment]
+        with opened(self.path / segment.file, segment, self.P) as file:
+            return np.asarray(file["weights"][stored.row], np.float32)
+
+    def resident(self) -> ResidentBank:
+        """The same bank with its weights in memory (4 K P bytes)."""
+        weights = np.empty((self.K, self.P), np.float32)
+        for columns, block in self.blocks():
+            weights[:, columns] = block
+        return ResidentBank(self, weights)
+
+    def flatten(self, state: Mapping[str, torch.Tensor], source: str = "state dict") -> NDArray[np.float32]:
+        """The combined tensors of ``state`` as a vector, float32 [P].
+
+        Names may have a wrapper's prefix; ``source`` names the state in errors. Tensors that are not
+        combined, and tied names, may be absent. Raises :class:`InputError` for missing, extra or differently
+        shaped tensors.
+        """
+        _, names = strip_prefix(state)
+        stripped = dict(zip(names, state.values(), strict=True))
+        known = {name for entry in self.tensors for name in (entry.name, *entry.aliases)}
+        for name in stripped:
+            if name not in known:
+                raise InputError(
+                    f"{source}: found an extra tensor {name!r}, expected those of the bank {self.path}"
+                )
+        vector = np.empty(self.P, np.float32)
+        for entry in self.tensors:
+            if entry.role == "combined":
+                vector[entry.offset : entry.offset + entry.count] = self._flat(entry, stripped, source)
+        return vector
+
+    def _flat(
+        self, entry: TensorEntry, state: Mapping[str, torch.Tensor], source: str
+    ) -> NDArray[np.float32]:
+        name = next((name for name in (entry.name, *entry.aliases) if name in state), None)
+        if name is None:
+            raise InputError(
+                f"{source}: tensor {entry.name!r} is missing, expected those of the bank {self.path}"
+            )
+        tensor = state[name]
+        if tuple(tensor.shape) != entry.shape:
+            found, expected = list(tensor.shape), list(entry.shape)
+            raise InputError(
+                f"{source}: tensor {name!r}: found shape {found}, expected {expected} as in {self.path}"
+            )
+        values: NDArray[np.float32] = (
+            tensor.detach().to("cpu", torch.float32).contiguous().reshape(-1).numpy()
+        )
+        return values
+
+    def unflatten(self, vector: NDArray[np.float32]) -> dict[str, torch.Tensor]:
+        """The state dict of a flat vector [P], with the dtypes of the files and names without their prefix.
+
+        Constants and counters are put back; tied names share one tensor.
+        """
+        if vector.shape != (self.P,):
+            raise InputError(
+                f"weights: found shape {list(vector.shape)}, expected [{self.P}] as in {self.path}"
+            )
+        others = self.others()
+        state: dict[str, torch.Tensor] = {}
+        for entry in self.tensors:
+            if entry.role == "combined":
+                values = torch.from_numpy(
+                    vector[entry.offset : entry.offset + entry.count].astype(np.float32)
+                )
+                tensor = values.reshape(entry.shape).to(getattr(torch, entry.dtype))
+            else:
+                tensor = torch.from_numpy(np.array(others[entry.name])).reshape(entry.shape)
+            state[entry.name] = tensor
+        for entry in self.tensors:
+            state.update(dict.fromkeys(entry.aliases, state[entry.name]))
+        return state
+
+    def restore_names(self, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """``state`` under the names of the source files, with their prefix."""
+        return {self.prefix + name: tensor for name, tensor in state.items()}
+
+
+class ResidentBank(Bank):
+    """A bank whose weights stand in memory, float32 [K, P]."""
+
+    def __init__(self, bank: Bank, weights: NDArray[np.float32]) -> None:
+        super().__init__(bank.path, bank._index)
+        weights.flags.writeable = False
+        self.weights = weights
+
+    def blocks(self, columns: int = COLUMNS) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """All weights in blocks of ``columns``: views of the array in memory."""
+        for start in range(0, self.P, columns):
+            part = slice(start, min(start + columns, self.P))
+            yield part, self.weights[:, part]
+
+    def checkpoint(self, k: int) -> NDArray[np.float32]:
+        """A copy of the weights of checkpoint ``k``, float32 [P]."""
+        return np.array(self.weights[k])
+
+    def resident(self) -> ResidentBank:
+        """This bank itself."""
+        return self

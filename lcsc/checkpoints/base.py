@@ -1,0 +1,110 @@
+"""What a checkpoint is, whatever file it came from, and what a file format must offer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from lcsc.errors import InputError
+
+
+@dataclass(frozen=True)
+class CheckpointFile:
+    """A file of the weights saved at training step ``step``; ``track`` is "raw", an EMA or a target."""
+
+    path: Path
+    step: int
+    track: str = "raw"
+
+
+@dataclass
+class Checkpoint:
+    """The tensors of one file.
+
+    ``tensors`` are on the CPU under the names of the file. Tied tensors stand once: ``aliases`` maps each
+    further name to the one that was kept.
+    """
+
+    tensors: dict[str, torch.Tensor]
+    aliases: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+class Format(Protocol):
+    """A reader and writer of one family of files."""
+
+    name: str
+    suffixes: tuple[str, ...]
+
+    def recognises(self, path: Path) -> bool:
+        """Whether the content of ``path`` begins as files of this format do."""
+
+    def step_of(self, path: Path) -> int | None:
+        """The training step, from the file's metadata or else its name; None where neither says it."""
+
+    def track_of(self, path: Path) -> str:
+        """The track ("raw", "ema_0.97", ...) that the file belongs to."""
+
+    def read(self, path: Path, state_key: str | None = None) -> Checkpoint:
+        """The tensors of ``path``; ``state_key`` names the state dict inside a nested file.
+
+        Raises :class:`InputError` for a truncated or foreign file and for one that would execute code.
+        """
+
+    def metadata_of(self, path: Path) -> dict[str, str]:
+        """The text metadata of ``path``; empty for formats that have none."""
+
+    def write(
+        self,
+        path: Path,
+        tensors: Mapping[str, torch.Tensor],
+        metadata: Mapping[str, str],
+        state_key: str | None = None,
+    ) -> None:
+        """Write ``tensors`` (tied ones share memory), the same bytes for the same values.
+
+        ``state_key`` nests the state dict as the files of the run do.
+        """
+
+
+def last_number(path: Path) -> int | None:
+    """The last whole number in a file's name without its suffix: 1025 for ``step-001025.pt``."""
+    numbers = re.findall(r"\d+", path.stem)
+    return int(numbers[-1]) if numbers else None
+
+
+def starts_with(path: Path, count: int) -> bytes:
+    """The first ``count`` bytes of ``path``, fewer where it is shorter."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(count)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); expected a checkpoint file") from error
+
+
+def split_tied(tensors: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Tensors that share all their memory once, under their first name, and the other names as aliases."""
+    kept: dict[str, torch.Tensor] = {}
+    aliases: dict[str, str] = {}
+    seen: dict[tuple[object, ...], str] = {}
+    for name, tensor in tensors.items():
+        if tensor.layout != torch.strided or tensor.numel() == 0:
+            kept[name] = tensor
+            continue
+        memory = (tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor.dtype)
+        first = seen.setdefault(memory, name)
+        if first == name:
+            kept[name] = tensor
+        else:
+            aliases[name] = first
+    return kept, aliases
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, for messages of one line."""
+    return str(error).strip().split("\n")[0].strip() or type(error).__name__

@@ -1,0 +1,147 @@
+"""Checkpoints that ``torch.save`` wrote: state dicts of plain tensors, flat or under a key.
+
+Files are read with ``weights_only=True``: a pickle that would execute code is refused, never run.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any, cast
+
+import torch
+
+from lcsc.checkpoints.base import Checkpoint, first_line, last_number, split_tied, starts_with
+from lcsc.errors import InputError
+from lcsc.files import replacing
+from lcsc.streams import DeferredErrors
+
+_ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
+
+
+class TorchFormat:
+    """Reader and writer of ``.pt``, ``.pth``, ``.ckpt`` and ``.bin`` files."""
+
+    name = "torch"
+    suffixes: tuple[str, ...] = (".pt", ".pth", ".ckpt", ".bin")
+
+    def recognises(self, path: Path) -> bool:
+        """Whether the content begins as a zip archive with a pickle in it, or as a bare pickle, does."""
+        start = starts_with(path, 4)
+        if start == _ZIP:
+            return path.suffix in self.suffixes or _holds_pickle(path)
+        return start[:1] == _PICKLE
+
+    def step_of(self, path: Path) -> int | None:
+        """The last number in the name."""
+        return last_number(path)
+
+    def track_of(self, path: Path) -> str:
+        """Always "raw": plain state dicts do not say what they hold."""
+        return "raw"
+
+    def metadata_of(self, path: Path) -> dict[str, str]:
+        """Always empty."""
+        return {}
+
+    def read(self, path: Path, state_key: str | None = None) -> Checkpoint:
+        """The state dict of ``path``, at ``state_key`` (dots lead to inner dicts) where it is nested."""
+        content = _load(path)
+        state = content if state_key is None else _at(path, content, state_key)
+        _check_state(path, state, state_key)
+        kept, aliases = split_tied({name: tensor.detach() for name, tensor in state.items()})
+        return Checkpoint(kept, aliases)
+
+    def write(
+        self,
+        path: Path,
+        tensors: Mapping[str, torch.Tensor],
+        metadata: Mapping[str, str],
+        state_key: str | None = None,
+    ) -> None:
+        """Write a state dict whole or not at all; ``metadata`` has no place in such a file."""
+        content: dict[str, Any] = {name: tensor.detach() for name, tensor in tensors.items()}
+        for key in reversed(state_key.split(".") if state_key else []):
+            content = {key: content}
+        # Given a path, torch.save writes the file's name into it; given a stream, the bytes are the same.
+        with replacing(path) as temporary, DeferredErrors(temporary) as stream:
+            torch.save(content, cast(IO[bytes], stream))
+
+
+def _holds_pickle(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("data.pkl") for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError):
+        return False
+
+
+def _load(path: Path) -> Any:
+    mapped = starts_with(path, 4) == _ZIP
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except pickle.UnpicklingError as error:
+        raise _refused(path, error) from error
+    except (
+        RuntimeError,
+        OSError,
+        EOFError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+    ) as error:
+        raise InputError(
+            f"{path}: cannot be read as a torch file ({first_line(error)}); it may be truncated, "
+            "copy it again"
+        ) from error
+
+
+def _refused(path: Path, error: Exception) -> InputError:
+    found = re.search(r"GLOBAL ([\w.]+)", str(error))
+    if found:
+        return InputError(
+            f"{path}: found the pickled Python object '{found[1]}', which would execute code when read; "
+            "expected tensors only; save the model's state_dict() anew"
+        )
+    return InputError(
+        f"{path}: cannot be read as plain tensors; it may be truncated or foreign, copy it again"
+    )
+
+
+def _at(path: Path, content: Any, state_key: str) -> Any:
+    if isinstance(content, dict) and state_key in content:
+        return content[state_key]
+    for part in state_key.split("."):
+        if not isinstance(content, dict) or part not in content:
+            raise InputError(
+                f"{path}: state_key {state_key!r}: found {_keys(content)}, expected a key {part!r}"
+            )
+        content = content[part]
+    return content
+
+
+def _check_state(path: Path, state: Any, state_key: str | None) -> None:
+    where = f"{path}: state_key {state_key!r}" if state_key else str(path)
+    if not isinstance(state, dict) or not state:
+        raise InputError(f"{where}: found {_keys(state)}, expected a state dict of tensors")
+    for name, value in state.items():
+        if isinstance(name, str) and isinstance(value, torch.Tensor):
+            continue
+        nested = [key for key, inner in state.items() if isinstance(inner, dict)]
+        way = (
+            f"name the state dict with state_key, one of {_shown(nested)}" if nested else "save tensors only"
+        )
+        raise InputError(f"{where}: {name!r}: found {type(value).__name__}, expected a tensor; {way}")
+
+
+def _keys(content: Any) -> str:
+    return f"the keys {_shown(list(content))}" if isinstance(content, dict) else type(content).__name__
+
+
+def _shown(keys: list[Any]) -> str:
+    return ", ".join(str(key) for key in keys[:8]) + (", ..." if len(keys) > 8 else "") or "none"
