@@ -1,0 +1,113 @@
+"""Extractors: images to features.
+
+An extractor is a safetensors file whose metadata says what it is; its identity is the file's sha256. A new
+kind is a loader and an entry of :data:`LOADERS`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from lcsc.checkpoints.safetensors_files import SafetensorsFormat
+from lcsc.errors import InputError
+from lcsc.extractors import classifier
+from lcsc.files import canonical_json, sha256_of
+
+FORMAT, FORMAT_VERSION = "lcsc-extractor", 1
+Tensors = Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A frozen module, images [B, C, H, W] in [-1, 1] to features [B, dimension]; threads may share it."""
+
+    name: str
+    dimension: int
+    image_shape: tuple[int, ...]
+    identity: str
+    module: nn.Module
+    device: torch.device
+    about: Mapping[str, Any]
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """Features float32 [B, dimension] of ``images``, differentiable with respect to them."""
+        if tuple(images.shape[1:]) != self.image_shape:
+            raise InputError(
+                f"extractor {self.name}: found images of shape {list(images.shape[1:])}, "
+                f"expected {list(self.image_shape)}; use an extractor made for these images"
+            )
+        features: torch.Tensor = self.module(images.to(self.device, torch.float32))
+        return features
+
+
+def save_extractor(path: Path | str, body: nn.Module, about: Mapping[str, Any]) -> None:
+    """Write a trained body and what it is (kind, name, architecture, dimension, image_shape ...)."""
+    record = {"format": FORMAT, "format_version": FORMAT_VERSION, **about}
+    SafetensorsFormat().write(Path(path), body.state_dict(), {"about": canonical_json(record)})
+
+
+def load_extractor(path: Path | str, device: torch.device | str = "cpu") -> Extractor:
+    """Read an extractor file; :class:`InputError` where it is anything else."""
+    path = Path(path)
+    stored = SafetensorsFormat().read(path)
+    about = _about(path, stored.metadata)
+    module = LOADERS[about["kind"]](path, stored.tensors, about)
+    return Extractor(
+        name=str(about["name"]),
+        dimension=int(about["dimension"]),
+        image_shape=tuple(about["image_shape"]),
+        identity=sha256_of(path),
+        module=module.to(device).eval().requires_grad_(False),
+        device=torch.device(device),
+        about=about,
+    )
+
+
+def _about(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        about = json.loads(metadata.get("about", "{}"))
+    except ValueError:
+        about = {}
+    if (
+        not isinstance(about, dict)
+        or about.get("format") != FORMAT
+        or about.get("format_version") != FORMAT_VERSION
+    ):
+        found = about.get("format") if isinstance(about, dict) else None
+        raise InputError(
+            f"{path}: found format {found!r}, expected {FORMAT!r} version {FORMAT_VERSION}; "
+            "give a file made by `lcsc extractor`"
+        )
+    missing = {"kind", "name", "dimension", "image_shape"} - about.keys()
+    if missing:
+        raise InputError(f"{path}: metadata has no {min(missing)!r}; train the extractor again")
+    if about["kind"] not in LOADERS:
+        raise InputError(f"{path}: kind is {about['kind']!r}, expected one of {', '.join(sorted(LOADERS))}")
+    return about
+
+
+def _load_classifier(path: Path, tensors: Tensors, about: Mapping[str, Any]) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        body = classifier.build_body(
+            str(about.get("architecture")), about["image_shape"], int(about["dimension"])
+        )
+    try:
+        body.load_state_dict(dict(tensors))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{path}: does not hold a {about['architecture']} body ({reason}); train it again"
+        ) from error
+    return body
+
+
+LOADERS: dict[str, Callable[[Path, Tensors, Mapping[str, Any]], nn.Module]] = {
+    classifier.KIND: _load_classifier
+}

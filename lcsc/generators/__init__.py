@@ -1,0 +1,90 @@
+"""Generators: weights and noise to images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lcsc.errors import InputError
+from lcsc.generators.flat import FlatModule
+from lcsc.generators.networks import build_network
+from lcsc.generators.preconditioning import Denoiser, build_denoiser
+from lcsc.generators.samplers import Sampler, build_sampler
+
+if TYPE_CHECKING:
+    from lcsc.bank import TensorEntry
+
+__all__ = [
+    "Denoiser",
+    "FlatModule",
+    "Generator",
+    "Sampler",
+    "build_denoiser",
+    "build_generator",
+    "build_network",
+]
+
+
+class Generator:
+    """A network with its weights in a flat buffer, and a sampler.
+
+    Not to be shared between threads: each needs one of its own, since :meth:`load` changes the weights.
+    """
+
+    def __init__(
+        self,
+        flat: FlatModule,
+        denoiser: Denoiser,
+        sampler: Sampler,
+        image_shape: Sequence[int],
+        device: torch.device,
+    ) -> None:
+        self.flat, self.denoiser, self.sampler, self.device = flat, denoiser, sampler, device
+        self.image_shape = tuple(int(size) for size in image_shape)
+
+    @property
+    def nfe(self) -> int:
+        """Network evaluations for each image."""
+        return self.sampler.nfe
+
+    @property
+    def noise_arrays(self) -> int:
+        """Arrays of noise for each image."""
+        return self.sampler.noise_arrays
+
+    def load(self, flat: NDArray[np.float32] | torch.Tensor) -> None:
+        """Put the weights ``flat`` [P] in place."""
+        self.flat.load(flat)
+
+    def __call__(self, noises: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Images float32 [B, C, H, W] in [-1, 1] for ``noises``, each [B, C, H, W], on :attr:`device`."""
+        if len(noises) != self.noise_arrays:
+            raise InputError(
+                f"noise: found {len(noises)} arrays, expected {self.noise_arrays} for this sampler"
+            )
+        if any(tuple(noise.shape[1:]) != self.image_shape for noise in noises):
+            shape = list(noises[0].shape[1:])
+            raise InputError(f"noise: found samples of shape {shape}, expected {list(self.image_shape)}")
+        images = self.sampler(self.denoiser, [noise.to(self.device, torch.float32) for noise in noises])
+        return images.clamp(-1, 1)
+
+
+def build_generator(
+    settings: Mapping[str, Any],
+    tensors: Sequence[TensorEntry],
+    others: Mapping[str, NDArray[Any]],
+    device: torch.device | str = "cpu",
+) -> Generator:
+    """The generator of the config's ``network``, ``preconditioning`` and ``sampler`` for a bank's tensors.
+
+    ``tensors`` and ``others`` are the bank's table and its tensors that are not combined. Raises
+    :class:`InputError` where the network does not fit them. Weights are zero until :meth:`Generator.load`.
+    """
+    flat = FlatModule(build_network(settings["network"]), tensors, others, device)
+    denoiser = build_denoiser(flat, settings["preconditioning"])
+    sampler = build_sampler(settings["sampler"], denoiser)
+    return Generator(flat, denoiser, sampler, settings["network"]["image_shape"], torch.device(device))

@@ -1,0 +1,142 @@
+"""A module whose weights are views of one flat buffer, so that a candidate is put in place by one copy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from lcsc.checkpoints.names import strip_prefix
+from lcsc.errors import InputError
+
+if TYPE_CHECKING:
+    from lcsc.bank import TensorEntry
+
+
+class FlatModule:
+    """``module`` on ``device``, its weights in :attr:`buffer` (float32, [P]) laid out as ``tensors`` say.
+
+    Tensors that are not combined (constants and counters) are copied from ``others`` once. Names, shapes and
+    ties are checked against the module; :class:`InputError` names the first tensor that does not fit. The
+    module is set to evaluation mode and asks for no gradients; :meth:`call` differentiates with respect to a
+    flat vector.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        tensors: Sequence[TensorEntry],
+        others: Mapping[str, NDArray[Any]],
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.module = module.to(device).eval().requires_grad_(False)
+        placed = _match(self.module, tensors)
+        self.entries = [entry for entry in tensors if entry.role == "combined"]
+        self._names = {entry.name: placed[entry.name][0] for entry in self.entries}
+        self.size = sum(entry.count for entry in self.entries)
+        self.buffer = torch.zeros(self.size, dtype=torch.float32, device=device)
+        views = self.views(self.buffer)
+        slots = self.module.state_dict(keep_vars=True)
+        for entry in tensors:
+            for name in placed[entry.name]:
+                if entry.role == "combined":
+                    slots[name].data = views[self._names[entry.name]]
+                else:
+                    slots[name].data.copy_(_other(entry.name, others))
+
+    def views(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The module's weights, by the module's names, as views of ``flat`` [P]."""
+        return {
+            self._names[entry.name]: flat[entry.offset : entry.offset + entry.count].view(entry.shape)
+            for entry in self.entries
+        }
+
+    def load(self, flat: NDArray[np.float32] | torch.Tensor) -> None:
+        """Copy the weights ``flat`` [P] into place."""
+        if tuple(flat.shape) != (self.size,):
+            raise InputError(
+                f"weights: found shape {list(flat.shape)}, expected [{self.size}] as the bank has"
+            )
+        # PyTorch warns of arrays that cannot be written, which rows of a bank are.
+        source = (
+            flat
+            if isinstance(flat, torch.Tensor)
+            else torch.from_numpy(np.require(flat, requirements=["C", "W"]))
+        )
+        self.buffer.copy_(source)
+
+    def __call__(self, x: torch.Tensor, noise_level: torch.Tensor) -> torch.Tensor:
+        """The module's output with the weights that are in place."""
+        output: torch.Tensor = self.module(x, noise_level)
+        return output
+
+    def call(self, flat: torch.Tensor, x: torch.Tensor, noise_level: torch.Tensor) -> torch.Tensor:
+        """The module's output with the weights ``flat`` [P]; differentiable with respect to them."""
+        output: torch.Tensor = torch.func.functional_call(self.module, self.views(flat), (x, noise_level))
+        return output
+
+
+def _match(module: nn.Module, tensors: Sequence[TensorEntry]) -> dict[str, list[str]]:
+    """For each entry's name, the module's names that it fills; one stands for all that are tied to it."""
+    slots = module.state_dict(keep_vars=True)
+    # Banks strip what wrappers put before every name, so the network's names are stripped alike.
+    canonical = dict(zip(strip_prefix(slots)[1], slots, strict=True))
+    given = [name for entry in tensors for name in (entry.name, *entry.aliases)]
+    filled = {id(slots[canonical[name]]) for name in given if name in canonical}
+    missing = [name for name, own in canonical.items() if id(slots[own]) not in filled]
+    extra = [name for name in given if name not in canonical]
+    if missing or extra:
+        raise InputError(_mismatch(missing, extra))
+    owner: dict[int, str] = {}
+    placed: dict[str, list[str]] = {}
+    for entry in tensors:
+        placed[entry.name] = [canonical[name] for name in (entry.name, *entry.aliases)]
+        for own in placed[entry.name]:
+            _check_slot(entry, slots[own])
+            first = owner.setdefault(id(slots[own]), entry.name)
+            if first != entry.name:
+                raise InputError(
+                    f"network: {first!r} and {entry.name!r} are one tied tensor in the network but two in "
+                    "the checkpoints; untie them in the network's args"
+                )
+    return placed
+
+
+def _check_slot(entry: TensorEntry, slot: torch.Tensor) -> None:
+    if tuple(slot.shape) != tuple(entry.shape):
+        raise InputError(
+            f"network: tensor {entry.name!r} has shape {list(slot.shape)} in the network, "
+            f"expected {list(entry.shape)} as in the checkpoints; correct the network's args"
+        )
+    if entry.role == "combined" and not slot.is_floating_point():
+        raise InputError(
+            f"network: tensor {entry.name!r} is {slot.dtype} in the network, "
+            "expected a floating type as in the checkpoints; correct the network's args"
+        )
+
+
+def _mismatch(missing: Sequence[str], extra: Sequence[str]) -> str:
+    parts = []
+    if missing:
+        parts.append(
+            f"tensor {missing[0]!r} is in the network but not in the checkpoints{_and_more(missing)}"
+        )
+    if extra:
+        parts.append(f"tensor {extra[0]!r} is in the checkpoints but not in the network{_and_more(extra)}")
+    return f"network: {', and '.join(parts)}; expected the same names, correct the network's factory or args"
+
+
+def _and_more(names: Sequence[str]) -> str:
+    return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+
+
+def _other(name: str, others: Mapping[str, NDArray[Any]]) -> torch.Tensor:
+    if name not in others:
+        raise InputError(
+            f"bank: tensor {name!r} is listed but its value is missing; collect the checkpoints again"
+        )
+    return torch.from_numpy(np.array(others[name]))

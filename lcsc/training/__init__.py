@@ -1,0 +1,8 @@
+"""Small training recipes for the embedded runs, and the classifiers that become extractors."""
+
+from __future__ import annotations
+
+from lcsc.training.classifier import train_extractor
+from lcsc.training.loop import train
+
+__all__ = ["train", "train_extractor"]

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from lcsc.checkpoints.safetensors_files import SafetensorsFormat
+from lcsc.errors import InputError
+from lcsc.extractors import load_extractor, save_extractor
+from lcsc.extractors.classifier import ARCHITECTURES, build_body
+from lcsc.files import sha256_of
+
+ABOUT = {
+    "kind": "classifier",
+    "name": "small",
+    "architecture": "cnn",
+    "dimension": 6,
+    "image_shape": [2, 7, 5],
+}
+
+
+@pytest.fixture
+def saved(tmp_path):
+    torch.manual_seed(0)
+    body = build_body("cnn", ABOUT["image_shape"], 6)
+    save_extractor(tmp_path / "small.safetensors", body, ABOUT)
+    return tmp_path / "small.safetensors", body
+
+
+@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 7, 5), (2, 1, 1)])
+def test_bodies_give_features_of_any_image_shape(architecture, shape):
+    body = build_body(architecture, shape, 6)
+    assert body(torch.zeros(4, *shape)).shape == (4, 6)
+    assert isinstance(body[-1], nn.Linear)
+
+
+def test_a_loaded_extractor_is_the_saved_body_frozen(saved):
+    path, body = saved
+    extractor = load_extractor(path)
+    images = torch.rand(3, 2, 7, 5) * 2 - 1
+    features = extractor(images)
+    assert torch.equal(features, body(images))
+    assert (features.dtype, features.requires_grad) == (torch.float32, False)
+    assert not any(parameter.requires_grad for parameter in extractor.module.parameters())
+    assert (extractor.name, extractor.dimension, extractor.image_shape) == ("small", 6, (2, 7, 5))
+    assert extractor.identity == sha256_of(path)
+
+
+def test_features_are_differentiable_with_respect_to_images(saved):
+    images = torch.rand(3, 2, 7, 5).requires_grad_()
+    load_extractor(saved[0])(images).sum().backward()
+    assert images.grad.abs().sum() > 0
+
+
+def test_the_same_body_gives_the_same_bytes_and_loading_leaves_random_numbers_alone(saved, tmp_path):
+    path, body = saved
+    save_extractor(tmp_path / "again.safetensors", body, dict(reversed(ABOUT.items())))
+    assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
+    before = torch.random.get_rng_state()
+    load_extractor(path)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_images_of_another_shape_are_refused(saved):
+    with pytest.raises(
+        InputError, match=r"extractor small: found images of shape \[1, 8, 8\], expected \[2, 7, 5\]"
+    ):
+        load_extractor(saved[0])(torch.zeros(1, 1, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"kind": "magic"}, "kind is 'magic', expected one of classifier"),
+     ({"architecture": "rnn"}, "architecture is 'rnn', expected one of cnn, mlp"),
+     ({"dimension": 0}, "expected a positive dimension"),
+     ({"dimension": 7}, "does not hold a cnn body"),
+     ({"image_shape": [8]}, r"expected a positive dimension and \[channels, height, width\]")],
+)  # fmt: skip
+def test_files_whose_facts_do_not_fit_are_refused(saved, tmp_path, change, message):
+    save_extractor(tmp_path / "wrong.safetensors", saved[1], {**ABOUT, **change})
+    with pytest.raises(InputError, match=message):
+        load_extractor(tmp_path / "wrong.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [({}, "found format None"),
+     ({"about": "no json"}, "found format None"),
+     ({"about": "[1]"}, "found format None"),
+     ({"about": '{"format":"lcsc-extractor","format_version":1,"kind":"classifier","name":"a"}'},
+      "metadata has no 'dimension'")],
+)  # fmt: skip
+def test_foreign_files_are_refused(tmp_path, metadata, message):
+    SafetensorsFormat().write(tmp_path / "foreign.safetensors", {"a": torch.zeros(2)}, metadata)
+    with pytest.raises(InputError, match=f"foreign.safetensors: {message}"):
+        load_extractor(tmp_path / "foreign.safetensors")
+
+
+def test_truncated_and_missing_files_are_refused(saved, tmp_path):
+    short = tmp_path / "short.safetensors"
+    short.write_bytes(saved[0].read_bytes()[:-10])
+    for path in (short, tmp_path / "none.safetensors"):
+        with pytest.raises(InputError, match=f"{path.name}: "):
+            load_extractor(path)

@@ -1,0 +1,386 @@
+from __future__ import annotations
+
+import copy
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from lcsc import data
+from lcsc.checkpoints.safetensors_files import SafetensorsFormat
+from lcsc.errors import InputError, LcscError
+from lcsc.extractors import load_extractor
+from lcsc.files import read_json, sha256_of
+from lcsc.generators.networks import build_network
+from lcsc.generators.preconditioning import build_denoiser
+from lcsc.training import train, train_extractor
+from lcsc.training.consistency import (
+    ConsistencyTraining,
+    interval_shares,
+    intervals,
+    karras_sigmas,
+    pseudo_huber,
+)
+from lcsc.training.ema import EMATracker
+from lcsc.training.loop import learning_rate
+
+SETTINGS = {
+    "network": {
+        "factory": "lcsc.generators.networks:ResidualMLP",
+        "args": {"image_shape": [1, 4, 4], "width": 16, "depth": 1},
+        "image_shape": [1, 4, 4],
+    },
+    "preconditioning": {"kind": "consistency", "sigma_min": 0.002, "sigma_max": 80.0, "sigma_data": 0.5},
+    "train": {
+        "recipe": "consistency", "steps": 30, "batch": 8, "learning_rate": 0.001, "seed": 0, "save_from": 20,
+        "save_every": 5, "scales": [2, 8], "ema_rates": [0.8, 0.97, 0.99995],
+    },
+}  # fmt: skip
+EXTRACTOR = {
+    "kind": "classifier", "architecture": "mlp", "dimension": 6, "steps": 150, "batch": 32,
+    "learning_rate": 0.003, "noise": 0.1, "seed": 1,
+}  # fmt: skip
+OPENED: list[str] = []
+WATCHING: list[bool] = []
+
+
+def _watch(event: str, arguments: tuple[object, ...]) -> None:
+    if WATCHING and event == "open":
+        OPENED.append(str(arguments[0]))
+
+
+sys.addaudithook(_watch)
+
+
+@contextmanager
+def opened_files() -> Iterator[list[str]]:
+    """The names of all files that are opened within the block."""
+    OPENED.clear()
+    WATCHING.append(True)
+    try:
+        yield OPENED
+    finally:
+        WATCHING.clear()
+
+
+def changed(section: str, **change) -> dict:
+    settings = copy.deepcopy(SETTINGS)
+    settings[section].update(change)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two kinds of images, left half or right half white, with a little noise."""
+    folder = tmp_path_factory.mktemp("images")
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 2
+    images = rng.integers(0, 40, (60, 4, 4), dtype=np.uint8)
+    images[labels == 0, :, :2] += 200
+    images[labels == 1, :, 2:] += 200
+    np.savez(folder / "own.npz", images=images, labels=labels)
+    settings = {"source": "npz", "path": str(folder / "own.npz"), "held_out": 20, "seed": 0}
+    data.prepare(settings, folder / "halves")
+    return folder / "halves"
+
+
+@pytest.fixture(scope="module")
+def part(folder):
+    return data.load_part(folder / "train.npz")
+
+
+@pytest.fixture(scope="module")
+def trained(part, tmp_path_factory):
+    output = tmp_path_factory.mktemp("trained")
+    train(SETTINGS, part, output)
+    return output
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_noise_levels_are_those_of_the_edm_paper():
+    sigmas = karras_sigmas(18, 0.002, 80.0)
+    for i, sigma in enumerate(sigmas.flip(0).tolist()):
+        expected = (80 ** (1 / 7) + i / 17 * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7
+        assert sigma == pytest.approx(expected, rel=1e-12)
+    assert sigmas.diff().min() > 0
+
+
+def test_intervals_double_in_equal_stages():
+    found = [intervals(step, 2000, [10, 80]) for step in range(2000)]
+    assert [found.count(scale) for scale in (10, 20, 40, 80)] == [500] * 4
+    assert found == sorted(found)
+    assert intervals(9, 10, [10, 1280]) == 1280
+    assert [intervals(step, 10, [4, 4]) for step in (0, 9)] == [4, 4]
+    assert [intervals(step, 1, [10, 80]) for step in (0,)] == [10]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 500), st.integers(1, 40), st.integers(1, 40), st.data())
+def test_intervals_stay_within_their_scales_and_never_fall(steps, first, more, choice):
+    scales = [first, first + more - 1]
+    step = choice.draw(st.integers(0, steps - 1))
+    now, after = (intervals(k, steps, scales) for k in (step, step + 1))
+    assert scales[0] <= now <= after <= scales[1]
+
+
+def test_interval_probabilities_are_those_of_the_lognormal_distribution():
+    sigmas = karras_sigmas(11, 0.002, 80.0)
+    shares = interval_shares(sigmas)
+    logs = sigmas.log().tolist()
+    weights = [
+        math.erf((high + 1.1) / (math.sqrt(2) * 2)) - math.erf((low + 1.1) / (math.sqrt(2) * 2))
+        for low, high in pairwise(logs)
+    ]
+    np.testing.assert_allclose(shares, np.array(weights) / sum(weights), rtol=1e-10)
+    assert float(shares.sum()) == pytest.approx(1)
+
+
+def test_pseudo_huber_is_quadratic_near_zero_and_the_norm_far_away():
+    c = 0.00054 * 4
+    near, far = (
+        torch.full((1, 1, 4, 4), 1e-6, dtype=torch.float64),
+        torch.full((1, 1, 4, 4), 1e3, dtype=torch.float64),
+    )
+    assert float(pseudo_huber(near)) == pytest.approx(16e-12 / (2 * c), rel=1e-4)
+    assert float(pseudo_huber(far)) == pytest.approx(4e3 - c, rel=1e-12)
+    assert pseudo_huber(torch.zeros(3, 2)).tolist() == [0, 0, 0]
+
+
+def test_the_loss_is_the_weighted_distance_to_the_network_of_now_at_the_level_below():
+    network = build_network(SETTINGS["network"], 0)
+    denoiser = build_denoiser(network, SETTINGS["preconditioning"])
+    recipe = ConsistencyTraining(SETTINGS["train"], denoiser)
+    images = torch.rand(8, 1, 4, 4)
+    loss = recipe(images, 12, torch.Generator().manual_seed(3))
+    rng = torch.Generator().manual_seed(3)
+    sigmas = karras_sigmas(5, 0.002, 80.0)
+    i = torch.multinomial(interval_shares(sigmas).float(), 8, replacement=True, generator=rng)
+    noise = torch.randn(images.shape, generator=rng)
+    expected = 0.0
+    for row, image, z in zip(i.tolist(), images, noise, strict=True):
+        low, high = float(sigmas[row]), float(sigmas[row + 1])
+        near, far = (denoiser((image + s * z)[None], torch.tensor([s])) for s in (low, high))
+        expected += float(pseudo_huber(far - near).detach()) / (high - low) / 8
+    assert float(loss.detach()) == pytest.approx(expected, rel=1e-4)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 40), st.integers(1, 17), st.sampled_from([(0.0, 0.5), (0.8, 0.97, 0.9999)]))
+def test_tracked_averages_are_the_recursion(steps, window, rates):
+    torch.manual_seed(steps)
+    parameters = [torch.randn(3, 2), torch.randn(5)]
+    tracker = EMATracker(parameters, rates, window)
+    expected = {rate: [p.double().clone() for p in parameters] for rate in rates}
+    for _ in range(steps):
+        for parameter in parameters:
+            parameter.add_(torch.randn(parameter.shape))
+        tracker.update()
+        for rate, averages in expected.items():
+            for average, parameter in zip(averages, parameters, strict=True):
+                average.mul_(rate).add_((1 - rate) * parameter.double())
+    for rate, averages in expected.items():
+        for found, average in zip(tracker.averages(rate), averages, strict=True):
+            torch.testing.assert_close(found.double(), average, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0, 1.5])
+def test_rates_outside_zero_to_one_are_refused(rate):
+    with pytest.raises(InputError, match=f"ema_rates has {rate}"):
+        EMATracker([torch.zeros(2)], [0.9, rate])
+
+
+def test_training_saves_steps_averages_and_a_manifest(trained, part):
+    manifest = read_json(trained / "manifest.json", kind="training")
+    assert [entry["step"] for entry in manifest["checkpoints"]] == [20, 25, 30]
+    assert [entry["file"] for entry in manifest["emas"]] == [
+        "ema/rate-0.8000.safetensors", "ema/rate-0.9700.safetensors", "ema/rate-0.99995.safetensors"
+    ]  # fmt: skip
+    entries = [*manifest["checkpoints"], *manifest["emas"]]
+    assert {entry["file"] for entry in entries} == set(contents(trained)) - {"manifest.json"}
+    assert all(sha256_of(trained / entry["file"]) == entry["sha256"] for entry in entries)
+    assert manifest["data"] == {"id": "halves", "part": "train", "sha256": part.sha256}
+    assert manifest["schedule"] == "constant"
+    read = SafetensorsFormat().read
+    names = set(build_network(SETTINGS["network"]).state_dict())
+    first, ema = (
+        read(trained / "checkpoints/step-000020.safetensors"),
+        read(trained / "ema/rate-0.9700.safetensors"),
+    )
+    assert set(first.tensors) == set(ema.tensors) == names
+    assert (first.metadata["step"], first.metadata["track"]) == ("20", "raw")
+    assert (ema.metadata["step"], ema.metadata["track"], ema.metadata["rate"]) == ("30", "ema_0.97", "0.97")
+
+
+def test_averages_are_of_every_step_from_the_initial_weights_on(part, tmp_path):
+    train(changed("train", save_from=1, save_every=1, ema_rates=[0.0, 0.5, 0.9]), part, tmp_path)
+    read = SafetensorsFormat().read
+    steps = [read(path).tensors for path in sorted((tmp_path / "checkpoints").iterdir())]
+    assert len(steps) == 30
+    from lcsc.seeds import torch_seed
+
+    initial = build_network(SETTINGS["network"], torch_seed("training", 0, 0)).state_dict()
+    for rate in (0.0, 0.5, 0.9):
+        average = {name: tensor.double() for name, tensor in initial.items()}
+        for state in steps:
+            average = {name: rate * average[name] + (1 - rate) * state[name].double() for name in average}
+        found = read(tmp_path / f"ema/rate-{rate:.4f}.safetensors").tensors
+        for name, tensor in average.items():
+            torch.testing.assert_close(found[name].double(), tensor, rtol=1e-5, atol=1e-7)
+
+
+def test_two_trainings_give_the_same_bytes_and_another_seed_others(trained, part, tmp_path):
+    torch.manual_seed(123)
+    train(SETTINGS, part, tmp_path / "again")
+    assert contents(tmp_path / "again") == contents(trained)
+    train(changed("train", seed=1), part, tmp_path / "other")
+    other = contents(tmp_path / "other")
+    assert all(other[name] != content for name, content in contents(trained).items())
+
+
+def test_a_decayed_learning_rate_keeps_the_last_checkpoint_and_the_averages(trained, part, tmp_path):
+    train({**SETTINGS, "schedule": "decayed"}, part, tmp_path)
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-000030.safetensors"]
+    assert len(list((tmp_path / "ema").iterdir())) == 3
+    last = (trained / "checkpoints/step-000030.safetensors").read_bytes()
+    assert (tmp_path / "checkpoints/step-000030.safetensors").read_bytes() != last
+    rates = [learning_rate(SETTINGS["train"], "decayed", step) for step in (0, 15, 30)]
+    assert rates == pytest.approx([0.001, 0.0005, 0.0])
+    assert learning_rate(SETTINGS["train"], "constant", 29) == 0.001
+
+
+def test_an_earlier_training_in_the_folder_is_replaced_and_other_files_are_left(trained, part, tmp_path):
+    train(changed("train", save_every=1, ema_rates=[0.5]), part, tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    train(SETTINGS, part, tmp_path)
+    assert contents(tmp_path) == {**contents(trained), "notes.txt": b"mine"}
+
+
+def test_training_learns(part, tmp_path):
+    train(changed("train", steps=400, save_from=1, save_every=399, learning_rate=0.003), part, tmp_path)
+    network = build_network(SETTINGS["network"])
+    recipe = ConsistencyTraining(SETTINGS["train"], build_denoiser(network, SETTINGS["preconditioning"]))
+    images, losses = torch.from_numpy(data.to_float(part.images)), []
+    for path in sorted((tmp_path / "checkpoints").iterdir()):
+        network.load_state_dict(SafetensorsFormat().read(path).tensors)
+        rng = torch.Generator().manual_seed(0)
+        losses.append(np.mean([float(recipe(images, 29, rng).detach()) for _ in range(10)]))
+    assert losses[1] < 0.7 * losses[0]
+
+
+class Tied(nn.Module):
+    """Two names for one weight, and a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Linear(16, 16), nn.Linear(16, 16)
+        self.two.weight = self.one.weight
+        self.register_buffer("scale", torch.ones(1))
+
+    def forward(self, x: torch.Tensor, noise_level: torch.Tensor) -> torch.Tensor:
+        return (self.two(torch.tanh(self.one(x.flatten(1)))) * self.scale).view_as(x)
+
+
+def test_tied_weights_are_written_as_tied_in_checkpoints_and_averages(part, tmp_path):
+    train(changed("network", factory=f"{__name__}:Tied", args={}), part, tmp_path)
+    for path in (tmp_path / "checkpoints/step-000030.safetensors", tmp_path / "ema/rate-0.9700.safetensors"):
+        stored = SafetensorsFormat().read(path)
+        assert set(stored.tensors) == {"one.weight", "one.bias", "two.bias", "scale"}
+        assert stored.aliases == {"two.weight": "one.weight"}
+
+
+def test_held_out_images_are_refused_and_their_file_is_never_opened(folder, tmp_path):
+    held_out = data.load_part(folder / "held-out.npz")
+    for work in (
+        lambda: train(SETTINGS, held_out, tmp_path / "run"),
+        lambda: train_extractor(EXTRACTOR, held_out, tmp_path / "e.safetensors"),
+    ):
+        with pytest.raises(
+            InputError, match=r"held-out.npz: found the held-out part of halves, expected the train"
+        ):
+            work()
+    assert not list(tmp_path.iterdir())
+    with opened_files() as opened:
+        training_images = data.load_part(folder / "train.npz")
+        train(changed("train", steps=5, save_from=5), training_images, tmp_path / "run")
+        train_extractor({**EXTRACTOR, "steps": 5}, training_images, tmp_path / "e.safetensors")
+    assert any(name.endswith("train.npz") for name in opened)
+    assert not any("held-out" in name for name in opened)
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "message"),
+    [("train", {"recipe": "magic"}, "recipe is 'magic', expected one of consistency"),
+     ("train", {"steps": 0}, "steps is 0"), ("train", {"batch": 0}, "batch is 0"),
+     ("train", {"save_every": 0}, "save_every is 0"), ("train", {"learning_rate": 0}, "learning_rate is 0"),
+     ("train", {"save_from": 31}, "save_from is 31, expected at most the 30 steps"),
+     ("train", {"scales": [8, 2]}, r"scales are \[8, 2\]"),
+     ("train", {"ema_rates": [1.0]}, "ema_rates has 1.0"),
+     ("preconditioning", {"kind": "edm"}, "needs preconditioning of that kind, found 'edm'"),
+     ("network", {"image_shape": [1, 8, 8]}, r"train.npz: images have shape \[1, 4, 4\], expected")],
+)  # fmt: skip
+def test_impossible_settings_are_refused_and_leave_an_earlier_training_alone(
+    part, tmp_path, section, change, message
+):
+    (tmp_path / "manifest.json").write_text("earlier")
+    with pytest.raises(InputError, match=message):
+        train(changed(section, **change), part, tmp_path)
+    with pytest.raises(InputError, match="schedule is 'cosine'"):
+        train(SETTINGS, part, tmp_path, "cosine")
+    assert contents(tmp_path) == {"manifest.json": b"earlier"}
+
+
+def test_a_training_that_diverges_says_so(part, tmp_path):
+    with pytest.raises(LcscError, match=r"training diverged: the loss is .* at step") as caught:
+        train(changed("train", learning_rate=1e30), part, tmp_path)
+    assert caught.value.exit_code == 1
+    assert not (tmp_path / "manifest.json").exists()
+
+
+def test_an_extractor_tells_the_labels_of_images_it_never_saw_apart(folder, part, tmp_path):
+    path = tmp_path / "halves-0123456789.safetensors"
+    train_extractor(EXTRACTOR, part, path, "halves")
+    extractor = load_extractor(path)
+    assert (extractor.name, extractor.dimension, extractor.image_shape) == ("halves", 6, (1, 4, 4))
+    assert extractor.about["data"]["sha256"] == part.sha256
+    held = data.load_part(folder / "held-out.npz")
+    mine, theirs = (extractor(torch.from_numpy(data.to_float(p.images))) for p in (part, held))
+    centres = torch.stack([mine[torch.from_numpy(part.labels == label)].mean(0) for label in (0, 1)])
+    assert np.array_equal(torch.cdist(theirs, centres).argmin(1).numpy(), held.labels)
+
+
+def test_two_extractors_of_one_seed_are_the_same_bytes(part, tmp_path):
+    short = {**EXTRACTOR, "steps": 10, "name": "small"}
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        torch.manual_seed(len(name) + seed)
+        train_extractor({**short, "seed": seed}, part, tmp_path / name)
+    assert load_extractor(tmp_path / "a").name == "small"
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert (tmp_path / "a").read_bytes() != (tmp_path / "c").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"kind": "inception"}, "kind is 'inception', expected 'classifier'"),
+     ({"architecture": "rnn"}, "'rnn'"),
+     ({"steps": 0}, "steps is 0"), ({"noise": -1}, "noise -1"), ({"dimension": 0}, "dimension 0")],
+)  # fmt: skip
+def test_impossible_extractors_are_refused(part, tmp_path, change, message):
+    with pytest.raises(InputError, match=message):
+        train_extractor({**EXTRACTOR, **change}, part, tmp_path / "x.safetensors")
+    assert not list(tmp_path.iterdir())
