@@ -1,0 +1,108 @@
+"""What LCSC is compared with, scored and chosen on selection noise with the same care as LCSC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lcsc import weights
+from lcsc.checkpoints import format_of
+from lcsc.errors import InputError
+from lcsc.evaluation import Evaluator, Score
+from lcsc.progress import Progress
+from lcsc.scoring import Context, score_candidates
+from lcsc.search import averaging
+from lcsc.search.base import Candidate, Coefficients
+
+FAMILIES = ("last", "single", "uniform", "ema", "decayed")
+EMA_FAMILIES = ("ema", "ema-shaped")
+
+
+def combinations(steps: Sequence[int], rates: Sequence[float]) -> list[dict[str, Any]]:
+    """Entries for every baseline that is a combination of the bank's checkpoints."""
+    count = len(steps)
+    entries = [_entry("last", "last", "Last checkpoint", None, averaging.single(count, count - 1))]
+    entries += [
+        _entry(f"single {step}", "single", f"Checkpoint {step:,}", step, averaging.single(count, index))
+        for index, step in enumerate(steps)
+    ]
+    entries.append(_entry("uniform", "uniform", "Uniform average", None, averaging.uniform(count)))
+    entries += [
+        _entry(
+            f"ema-shaped {rate:g}", "ema-shaped", f"EMA-shaped {rate:g}", rate, averaging.ema_shaped(steps, rate)
+        )
+        for rate in rates
+    ]
+    return entries
+
+
+def files(emas: Path | None, decayed: Path | None) -> list[dict[str, Any]]:
+    """Entries for true EMAs (a folder of them) and for a training whose learning rate decayed to 0."""
+    entries = [_file_entry("ema", "EMA", path) for path in _weights_in(emas)]
+    if decayed is not None:
+        entries += [_file_entry("decayed", "LR decayed", path) for path in _weights_in(decayed / "checkpoints")]
+        entries += [_file_entry("decayed", "LR decayed, EMA", path) for path in _weights_in(decayed / "ema")]
+    return entries
+
+
+def score_baselines(context: Context, evaluator: Evaluator, entries: Sequence[Mapping[str, Any]]) -> list[Score]:
+    """The score of each entry, in order."""
+    progress = Progress("baselines", len(entries))
+    scores: dict[int, Score] = {}
+    combined = [i for i, entry in enumerate(entries) if entry["weights"]["kind"] == "coefficients"]
+    candidates = [
+        Candidate(_rows(entries[i]["weights"]["coefficients"]), entries[i]["name"]) for i in combined
+    ]
+    results = score_candidates(context, evaluator, candidates, done=lambda score, known: progress.advance())
+    scores.update(zip(combined, results, strict=True))
+    others = [i for i in range(len(entries)) if i not in scores]
+
+    def work(index: int) -> Score:
+        return evaluator.score(weights.load(entries[index]["weights"], context.bank))
+
+    results = context.workers.map(work, others, done=lambda score: progress.advance())
+    scores.update(zip(others, results, strict=True))
+    return [scores[i] for i in range(len(entries))]
+
+
+def choose(entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The best entry of each family by its score, by name; true and EMA-shaped EMAs count as one family."""
+    chosen: dict[str, str] = {}
+    for family in FAMILIES:
+        members = EMA_FAMILIES if family == "ema" else (family,)
+        scored = [entry for entry in entries if entry["family"] in members and entry["score"] is not None]
+        if scored:
+            chosen[family] = min(scored, key=lambda entry: float(entry["score"]))["name"]
+    return chosen
+
+
+def _rows(coefficients: Any) -> Coefficients:
+    import numpy as np
+
+    return np.asarray(coefficients, dtype=np.float64)
+
+
+def _entry(name: str, family: str, label: str, parameter: float | None, rows: Coefficients) -> dict[str, Any]:
+    record = weights.of_coefficients(rows)
+    return {"name": name, "family": family, "label": label, "parameter": parameter, "weights": record}
+
+
+def _weights_in(folder: Path | None) -> list[Path]:
+    if folder is None:
+        return []
+    found = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    if not found:
+        raise InputError(f"{folder}: no weights found, expected files that the training saved; run it again")
+    return found
+
+
+def _file_entry(family: str, label: str, path: Path) -> dict[str, Any]:
+    rate = format_of(path).metadata_of(path).get("rate")
+    suffix = f" {float(rate):g}" if rate is not None else ""
+    name = f"{label.lower().replace(',', '').replace(' ', '-')}{suffix}"
+    parameter = float(rate) if rate is not None else None
+    return {
+        "name": name, "family": family, "label": f"{label}{suffix}", "parameter": parameter,
+        "weights": weights.of_file(path),
+    }  # fmt: skip

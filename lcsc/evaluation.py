@@ -1,0 +1,171 @@
+"""From weights to a score: weights → images → features → distance, the same bytes however the work is spread.
+
+Images are made in fixed chunks from noise that depends on the sample alone, with a fixed number of threads, and
+several workers score different candidates at once: each has a generator of its own, so their number changes the
+time and nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+import queue
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lcsc import seeds
+from lcsc.data import quantise
+from lcsc.metrics.frechet import Reference, frechet_distance
+
+if TYPE_CHECKING:
+    from lcsc.extractors import Extractor
+    from lcsc.generators import Generator
+
+T = TypeVar("T")
+R = TypeVar("R")
+CACHED_NOISE_BYTES = 1 << 28
+
+
+@dataclass(frozen=True)
+class Score:
+    """A distance, or None with the reason why there is none; ``seconds`` is what it took."""
+
+    value: float | None
+    reason: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def order(self) -> float:
+        """The value to sort by: a candidate without a score is worse than all others."""
+        return math.inf if self.value is None else self.value
+
+
+class Noise:
+    """The noise of ``images`` samples: ``arrays`` float32 draws [images, *shape], one for each sampler draw.
+
+    It is drawn once and kept where it is small, and anew for each chunk where it is not.
+    """
+
+    def __init__(
+        self, purpose: seeds.Purpose, seed: int, iteration: int, images: int, shape: tuple[int, ...], arrays: int
+    ) -> None:
+        self.images = images
+
+        def draw(start: int, stop: int) -> list[torch.Tensor]:
+            drawn = [seeds.noise(purpose, seed, iteration, start, stop, shape, step) for step in range(arrays)]
+            return [torch.from_numpy(array) for array in drawn]
+
+        self._draw = draw
+        small = 4 * images * arrays * math.prod(shape) <= CACHED_NOISE_BYTES
+        self._kept = self._draw(0, images) if small else None
+
+    def chunk(self, start: int, stop: int) -> list[torch.Tensor]:
+        """The noise of samples ``start`` to ``stop`` (exclusive), one tensor for each draw."""
+        stop = min(stop, self.images)
+        return [array[start:stop] for array in self._kept] if self._kept else self._draw(start, stop)
+
+
+def generate(generator: Generator, noise: Noise, chunk: int) -> Iterator[torch.Tensor]:
+    """Images in [-1, 1] on the grid of uint8, float32, in chunks [chunk, C, H, W] in the order of the noise."""
+    for start in range(0, noise.images, chunk):
+        part = [array.to(generator.device) for array in noise.chunk(start, start + chunk)]
+        yield quantise(generator(part))
+
+
+def measure(
+    generator: Generator,
+    extractors: Sequence[Extractor],
+    noise: Noise,
+    chunk: int,
+    seen: Callable[[torch.Tensor], None] = lambda images: None,
+) -> list[NDArray[np.float32]]:
+    """Features [N, D] of the generator's images, one array for each of ``extractors``; ``seen`` gets each chunk."""
+    collected: list[list[NDArray[np.float32]]] = [[] for _ in extractors]
+    with torch.inference_mode():
+        for images in generate(generator, noise, chunk):
+            seen(images)
+            for features, extractor in zip(collected, extractors, strict=True):
+                features.append(extractor(images).float().cpu().numpy())
+    return [np.concatenate(features) for features in collected]
+
+
+def score_features(features: NDArray[np.float32], reference: Reference) -> tuple[float | None, str | None]:
+    """The Fréchet distance of ``features`` [N, D], or None and the reason."""
+    broken = int(np.count_nonzero(~np.isfinite(features).all(axis=1)))
+    if broken:
+        return None, f"{broken} of {len(features)} images have features that are not finite"
+    value = frechet_distance(features, reference)
+    return (value, None) if math.isfinite(value) else (None, "the distance is not finite")
+
+
+class Workers:
+    """A pool of threads with a generator each; results do not depend on their number.
+
+    PyTorch and NumPy release Python's lock while they calculate, so threads with one computing thread each use
+    the cores as processes would, and share the resident bank.
+    """
+
+    def __init__(self, make_generator: Callable[[], Generator], count: int, threads: int = 1) -> None:
+        self.count = max(count, 1)
+        self._threads = threads
+        self._free: queue.SimpleQueue[Generator] = queue.SimpleQueue()
+        for _ in range(self.count):
+            self._free.put(make_generator())
+
+    @contextmanager
+    def generator(self) -> Iterator[Generator]:
+        """A generator that no other thread uses within the block."""
+        taken = self._free.get()
+        try:
+            yield taken
+        finally:
+            self._free.put(taken)
+
+    def map(self, work: Callable[[T], R], items: Sequence[T], done: Callable[[R], None] | None = None) -> list[R]:
+        """``work`` of each item, in the order of ``items``; ``done`` sees each result as it comes."""
+        results: dict[int, R] = {}
+        with ThreadPoolExecutor(self.count, initializer=torch.set_num_threads, initargs=(self._threads,)) as pool:
+            futures = {pool.submit(work, item): index for index, item in enumerate(items)}
+            try:
+                for future in as_completed(futures):
+                    results[futures[future]] = future.result()
+                    if done is not None:
+                        done(future.result())
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        return [results[index] for index in range(len(items))]
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Scores weights by one extractor against one reference on fixed noise."""
+
+    workers: Workers
+    extractor: Extractor
+    reference: Reference
+    noise: Noise
+    chunk: int
+
+    @property
+    def images(self) -> int:
+        """N, the number of images of one evaluation."""
+        return self.noise.images
+
+    def score(self, weights: NDArray[np.float32]) -> Score:
+        """The distance of the images that ``weights`` [P] make."""
+        began = time.perf_counter()
+        if not np.isfinite(weights).all():
+            return Score(None, "the combined weights are not finite")
+        with self.workers.generator() as generator:
+            generator.load(weights)
+            (features,) = measure(generator, [self.extractor], self.noise, self.chunk)
+        value, reason = score_features(features, self.reference)
+        return Score(value, reason, time.perf_counter() - began)

@@ -1,0 +1,1 @@
+"""Distances between sets of images, through features or pixels: arrays in, numbers out."""

@@ -1,0 +1,113 @@
+"""The Fréchet distance between Gaussians fitted to features, in float64 throughout.
+
+For features with mean m and covariance S against a reference with mean m_r and covariance S_r = F F^T,
+
+    d = |m - m_r|^2 + tr S + tr S_r - 2 tr (F^T S F)^(1/2)
+
+(Dowson & Landau 1982; Heusel et al. 2017, who call it FID with Inception-V3 features). F^T S F is symmetric, so
+its root's trace is the sum of the square roots of its eigenvalues. The factor F depends on the reference alone
+and is cached with it. NumPy alone is used here: SciPy brings a thread pool of its own beside NumPy's.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Float64Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean [D] and unbiased covariance [D, D] of ``count`` features, float64."""
+
+    mean: Float64Array
+    covariance: Float64Array
+    count: int
+
+    @property
+    def dimension(self) -> int:
+        """D, the number of features of an image."""
+        return int(self.mean.shape[0])
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Statistics of real images with a factor F [D, R] of their covariance, F F^T = S_r."""
+
+    statistics: Statistics
+    factor: Float64Array
+
+    @classmethod
+    def of(cls, statistics: Statistics) -> Reference:
+        """The reference of ``statistics``, its factor computed."""
+        return cls(statistics, covariance_factor(statistics.covariance))
+
+
+def feature_statistics(features: ArrayLike) -> Statistics:
+    """Statistics of ``features`` [N, D], N >= 2."""
+    values = np.asarray(features, dtype=np.float64)
+    if values.ndim != 2 or values.shape[0] < 2:
+        raise ValueError(f"features: found shape {values.shape}, expected [N, D] with N >= 2")
+    mean = values.mean(axis=0)
+    centred = values - mean
+    return Statistics(mean, centred.T @ centred / (values.shape[0] - 1), values.shape[0])
+
+
+def covariance_factor(covariance: Float64Array) -> Float64Array:
+    """A factor F [D, R] with F F^T = ``covariance`` [D, D]: Cholesky's, or the eigenvectors' where it is singular."""
+    values = np.linalg.eigvalsh(covariance)
+    threshold = values[-1] * covariance.shape[0] * np.finfo(np.float64).eps
+    if values[0] > threshold:
+        return np.linalg.cholesky(covariance)
+    values, vectors = np.linalg.eigh(covariance)
+    kept = values > threshold
+    return np.ascontiguousarray(vectors[:, kept] * np.sqrt(values[kept]))
+
+
+def frechet_distance(features: ArrayLike, reference: Reference) -> float:
+    """Fréchet distance between ``features`` [N, D] and ``reference``; NaN where a feature is not finite.
+
+    For N <= D the covariance is singular; the N x N Gram matrix of the centred features has the same non-zero
+    eigenvalues, without the rounding noise of the null space.
+    """
+    values = np.asarray(features, dtype=np.float64)
+    _check_dimension(values, reference)
+    if not np.isfinite(values).all():
+        return math.nan
+    count, dimension = values.shape
+    if count > dimension:
+        return statistics_distance(feature_statistics(values), reference)
+    mean = values.mean(axis=0)
+    scaled = (values - mean) / math.sqrt(count - 1)
+    projected = scaled @ reference.factor
+    rank = min(count - 1, reference.factor.shape[1])
+    cross = _root_trace(projected @ projected.T, rank)
+    return _distance(mean, float(np.square(scaled).sum()), cross, reference)
+
+
+def statistics_distance(statistics: Statistics, reference: Reference) -> float:
+    """Fréchet distance between ``statistics`` and ``reference`` from the covariance; exact for N > D."""
+    factor = reference.factor
+    inner = factor.T @ statistics.covariance @ factor
+    cross = _root_trace((inner + inner.T) / 2, factor.shape[1])
+    return _distance(statistics.mean, float(np.trace(statistics.covariance)), cross, reference)
+
+
+def _check_dimension(values: Float64Array, reference: Reference) -> None:
+    expected = reference.statistics.dimension
+    if values.ndim != 2 or values.shape[1] != expected or values.shape[0] < 2:
+        raise ValueError(f"features: found shape {values.shape}, expected [N >= 2, {expected}] as the reference has")
+
+
+def _root_trace(symmetric: Float64Array, rank: int) -> float:
+    values = np.linalg.eigvalsh(symmetric)[-rank:] if rank else np.zeros(0)
+    return float(np.sqrt(np.clip(values, 0.0, None)).sum())
+
+
+def _distance(mean: Float64Array, trace: float, cross: float, reference: Reference) -> float:
+    shift = float(np.square(mean - reference.statistics.mean).sum())
+    return max(shift + trace + float(np.trace(reference.statistics.covariance)) - 2.0 * cross, 0.0)

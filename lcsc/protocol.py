@@ -1,0 +1,59 @@
+"""The protocol: all that fixes a score. Scores of different protocols are never compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lcsc.errors import InputError
+from lcsc.files import hash_of
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How coefficients become a score.
+
+    ``generator`` holds the settings of network, preconditioning and sampler, ``weights`` what the weights come
+    from (the bank's identity), ``extractor`` and ``reference`` the names and hashes of what measures.
+    """
+
+    generator: Mapping[str, Any]
+    nfe: int
+    weights: str
+    purpose: str
+    seed: int
+    iteration: int
+    images: int
+    chunk: int
+    candidates_per_block: int
+    extractor: Mapping[str, Any]
+    reference: Mapping[str, Any]
+    device: str
+    threads: int
+    quantised: bool = True
+    distance: str = "frechet"
+
+    @property
+    def hash(self) -> str:
+        """Hexadecimal sha256 of all fields."""
+        return hash_of(asdict(self))
+
+    def words(self) -> str:
+        """The protocol as a sentence for people."""
+        part = "training" if self.reference["part"] == "train" else self.reference["part"]
+        return (
+            f"FD ({self.extractor['name']}): Fréchet distance in float64 between {self.images:,} generated images "
+            f"({self.nfe} network evaluation{'s' if self.nfe != 1 else ''} each, {self.purpose} noise of seed "
+            f"{self.seed}, {'rounded to uint8' if self.quantised else 'not rounded'}) and the "
+            f"{part} images of {self.reference['data']}, on {self.device}."
+        )
+
+
+def require_protocol(found: str, expected: str, where: str) -> None:
+    """Refuse scores that were made under another protocol."""
+    if found != expected:
+        raise InputError(
+            f"{where}: protocol {found[:12]}, expected {expected[:12]}; the settings, the extractor, the reference or "
+            "the bank have changed since: remove the file, or use the settings that made it"
+        )

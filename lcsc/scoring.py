@@ -1,0 +1,161 @@
+"""What a scoring step works with: bank, generators, extractor, reference and the protocol that names them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lcsc import seeds
+from lcsc.bank import Bank
+from lcsc.combination import combine
+from lcsc.errors import InputError
+from lcsc.evaluation import Evaluator, Noise, Score, Workers
+from lcsc.extractors import Extractor, load_extractor
+from lcsc.generators import Generator, build_generator
+from lcsc.metrics.reference_file import ReferenceFile, read_reference
+from lcsc.protocol import Protocol
+from lcsc.search.base import Candidate
+from lcsc.search.journal import Journal
+
+GENERATOR_KEYS = ("network", "preconditioning", "sampler")
+
+
+@dataclass(frozen=True)
+class Context:
+    """One run's bank (resident) and generators under its scoring settings, on one device."""
+
+    settings: Mapping[str, Any]
+    bank: Bank
+    workers: Workers
+    device: torch.device
+    nfe: int
+    image_shape: tuple[int, ...]
+    noise_arrays: int
+
+    @classmethod
+    def open(cls, settings: Mapping[str, Any], bank_path: Path, device: torch.device, processes: int) -> Context:
+        """Open the bank and build one generator for each worker (one alone where there is a single GPU)."""
+        bank = Bank.open(bank_path).resident()
+        generator_settings = {key: settings[key] for key in GENERATOR_KEYS}
+        others = bank.others()
+
+        def make() -> Generator:
+            return build_generator(generator_settings, bank.tensors, others, device)
+
+        first = make()
+        count = processes if device.type == "cpu" else 1
+        workers = Workers(make, count, int(settings["threads"]))
+        return cls(settings, bank, workers, device, first.nfe, tuple(first.image_shape), first.noise_arrays)
+
+    def noise(self, purpose: seeds.Purpose, iteration: int, images: int) -> Noise:
+        """The noise of one purpose and iteration for ``images`` samples."""
+        seed = int(self.settings["evaluation"]["seed"])
+        return Noise(purpose, seed, iteration, images, self.image_shape, self.noise_arrays)
+
+    def evaluator(
+        self, extractor: Extractor, reference: ReferenceFile, purpose: seeds.Purpose, images: int, iteration: int = 0
+    ) -> Evaluator:
+        """An evaluator on the noise of ``purpose``; refuses a reference that another extractor made."""
+        require_match(extractor, reference)
+        noise = self.noise(purpose, iteration, images)
+        return Evaluator(self.workers, extractor, reference.reference, noise, self.chunk)
+
+    @property
+    def chunk(self) -> int:
+        """Images made and measured at once."""
+        return int(self.settings["evaluation"]["chunk"])
+
+    @property
+    def block(self) -> int:
+        """Candidates combined in one pass over the bank."""
+        return int(self.settings["evaluation"]["candidates_per_block"])
+
+    def protocol(
+        self, extractor: Extractor, reference: ReferenceFile, purpose: str, images: int, iteration: int = 0
+    ) -> Protocol:
+        """The protocol of scores by ``extractor`` against ``reference``."""
+        return Protocol(
+            generator={key: self.settings[key] for key in GENERATOR_KEYS},
+            nfe=self.nfe,
+            weights=self.bank.identity,
+            purpose=purpose,
+            seed=int(self.settings["evaluation"]["seed"]),
+            iteration=iteration,
+            images=images,
+            chunk=self.chunk,
+            candidates_per_block=self.block,
+            extractor={"name": extractor.name, "sha256": extractor.identity, "dimension": extractor.dimension},
+            reference={**reference.about, "identity": reference.identity},
+            device=self.device.type,
+            threads=int(self.settings["threads"]),
+        )
+
+
+def require_match(extractor: Extractor, reference: ReferenceFile) -> None:
+    """Refuse a reference whose features another extractor made."""
+    made_by = reference.about["extractor_sha256"]
+    dimension = reference.reference.statistics.dimension
+    if dimension != extractor.dimension:
+        raise InputError(
+            f"reference {reference.about['data']} ({reference.about['part']}): dimension {dimension}, expected "
+            f"{extractor.dimension} as extractor '{extractor.name}' makes; build the reference with this extractor"
+        )
+    if made_by not in (extractor.identity, "unknown"):
+        raise InputError(
+            f"reference {reference.about['data']} ({reference.about['part']}): made by extractor {made_by[:12]}, "
+            f"expected '{extractor.name}' {extractor.identity[:12]}; build the reference with this extractor"
+        )
+
+
+def load_measures(
+    extractor_paths: Sequence[Path], reference_paths: Sequence[Path], device: torch.device
+) -> tuple[list[Extractor], list[ReferenceFile]]:
+    """The extractors and references of a step."""
+    return (
+        [load_extractor(path, device) for path in extractor_paths],
+        [read_reference(path) for path in reference_paths],
+    )
+
+
+def score_candidates(
+    context: Context,
+    evaluator: Evaluator,
+    candidates: Sequence[Candidate],
+    *,
+    journal: Journal | None = None,
+    done: Callable[[Score, bool], None] = lambda score, known: None,
+) -> list[Score]:
+    """Scores of ``candidates`` in their order; ``done`` sees each with whether the journal knew it.
+
+    Candidates are combined in blocks of a fixed number, the last one padded, since the rounding of a matrix
+    product depends on its shape: so a candidate's weights depend on its coefficients and its place alone.
+    """
+    size = context.block
+    blocks = [candidates[start : start + size] for start in range(0, len(candidates), size)]
+
+    def work(block: Sequence[Candidate]) -> list[Score]:
+        known = [journal.get(candidate) if journal is not None else None for candidate in block]
+        weights = None if all(known) else combine(context.bank, _padded(block, size))
+        scores = []
+        for index, (candidate, found) in enumerate(zip(block, known, strict=True)):
+            score = found
+            if score is None:
+                assert weights is not None
+                score = evaluator.score(weights[index])
+                if journal is not None:
+                    journal.add(candidate, score)
+            done(score, found is not None)
+            scores.append(score)
+        return scores
+
+    return [score for scores in context.workers.map(work, blocks) for score in scores]
+
+
+def _padded(block: Sequence[Candidate], size: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    rows = [candidate.coefficients for candidate in block]
+    return np.stack(rows + [rows[0]] * (size - len(rows)))

@@ -1,0 +1,42 @@
+"""Coefficients that are written down and not searched: last, single, uniform and EMA-shaped ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lcsc.search.base import Coefficients
+
+
+def single(count: int, index: int) -> Coefficients:
+    """Checkpoint ``index`` of ``count`` alone, shape [1, K]."""
+    row = np.zeros((1, count))
+    row[0, index] = 1.0
+    return row
+
+
+def uniform(count: int) -> Coefficients:
+    """The mean of all checkpoints, shape [1, K]."""
+    return np.full((1, count), 1.0 / count)
+
+
+def ema_shaped(steps: Sequence[int], rate: float) -> Coefficients:
+    """Coefficients proportional to ``rate`` to the power of the training steps since, shape [1, K].
+
+    ``rate`` is per optimisation step, as in an EMA updated at every step, whatever the checkpoints' spacing.
+    """
+    ages = np.asarray(steps[-1], dtype=np.float64) - np.asarray(steps, dtype=np.float64)
+    logs = ages * np.log(rate)
+    weights = np.exp(logs - logs.max())
+    return (weights / weights.sum())[None]
+
+
+def ema_coefficients(count: int, rate: float) -> Coefficients:
+    """The coefficients over ``count`` checkpoints, oldest first, that an EMA of those checkpoints has, shape [1, K].
+
+    The recursion e_0 = θ_0, e_k = rate · e_(k-1) + (1 - rate) · θ_k, unrolled.
+    """
+    row = (1.0 - rate) * rate ** np.arange(count - 1, -1, -1, dtype=np.float64)
+    row[0] = rate ** (count - 1)
+    return row[None]

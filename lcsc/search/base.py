@@ -1,0 +1,92 @@
+"""What every search is: ask for candidates, be told their scores, and be saved in between."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Coefficients = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Coefficients [G, K], each row summing to 1, and where they came from (for people)."""
+
+    coefficients: Coefficients
+    origin: str
+
+    @property
+    def fingerprint(self) -> str:
+        """Hexadecimal sha256 of the coefficients' bytes and shape."""
+        values = np.ascontiguousarray(self.coefficients, dtype="<f8")
+        return hashlib.sha256(repr(values.shape).encode() + values.tobytes()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A candidate with its score; None where its images gave none, which counts as worst."""
+
+    candidate: Candidate
+    score: float | None
+
+    @property
+    def order(self) -> float:
+        """The value to sort by."""
+        return np.inf if self.score is None else self.score
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """What is searched: rows of coefficients over checkpoints saved at ``steps``."""
+
+    steps: tuple[int, ...]
+    groups: int = 1
+
+    @property
+    def K(self) -> int:  # noqa: N802 - the field's symbol
+        """Number of checkpoints."""
+        return len(self.steps)
+
+
+class Search(ABC):
+    """A search over coefficients that is driven from outside.
+
+    ``ask`` returns the candidates of the next generation and ``tell`` takes their scores, in the same order.
+    ``state`` is all that is needed to go on, as JSON can hold it, besides the generations themselves, which
+    ``restore`` is given back.
+    """
+
+    method: ClassVar[str]
+
+    def __init__(self, space: SearchSpace, settings: Mapping[str, Any]) -> None:
+        self.space = space
+        self.settings = settings
+
+    @abstractmethod
+    def ask(self) -> list[Candidate]:
+        """The candidates to be scored next."""
+
+    @abstractmethod
+    def tell(self, scored: Sequence[Scored]) -> None:
+        """Take the scores of the candidates last asked for; lower is better."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """The state after the last ``tell``, with that of the random numbers."""
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, Any], history: Iterable[Sequence[Scored]]) -> None:
+        """Go on from ``state`` after the generations in ``history``."""
+
+
+def project(rows: Coefficients) -> Coefficients:
+    """The nearest coefficients whose rows sum to 1 (orthogonal projection), shape [G, K]."""
+    for _ in range(2):  # the second pass takes away what the first one rounded
+        rows = rows - (rows.sum(axis=-1, keepdims=True) - 1.0) / rows.shape[-1]
+    return rows

@@ -1,0 +1,93 @@
+"""Runs generations of a search: ask, score what the journal does not know, tell, write."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lcsc.errors import LcscError
+from lcsc.evaluation import Score
+from lcsc.progress import Progress
+from lcsc.search.base import Candidate, Scored, Search
+from lcsc.search.generations import read_chain, write_generation
+from lcsc.search.journal import Journal
+
+ScoreAll = Callable[[Sequence[Candidate], Journal, Callable[[Score, bool], None]], list[Score]]
+
+
+@dataclass
+class Tally:
+    """What a round did: evaluations, those the journal knew and the seconds they had taken, and the best score."""
+
+    evaluations: int = 0
+    known: int = 0
+    known_seconds: float = 0.0
+    best: float | None = None
+    failed: list[str] = field(default_factory=list)
+
+    def count(self, score: Score, known: bool) -> None:
+        """Add one score."""
+        self.evaluations += 1
+        self.known += known
+        self.known_seconds += score.seconds if known else 0.0
+        if score.value is None:
+            self.failed.append(score.reason or "no reason")
+        elif self.best is None or score.value < self.best:
+            self.best = score.value
+
+
+def run_generations(
+    search: Search,
+    score_all: ScoreAll,
+    folder: Path,
+    *,
+    first: int,
+    count: int,
+    about: Mapping[str, Any],
+) -> Tally:
+    """Run generations ``first`` to ``first + count - 1`` of ``search`` in ``folder``; the ones before must be there.
+
+    ``about`` holds search, method, settings, protocol (its hash) and bank; a folder of others is refused.
+    """
+    history = read_chain(folder, first, about=about, space=search.space)
+    if history:
+        search.restore(history[-1].state, [generation.scored for generation in history])
+    journal = Journal(folder / "journal", str(about["protocol"]))
+    tally = Tally(best=_best(history))
+    progress = Progress("evaluations of this round", 0)
+    for number in range(first, first + count):
+        candidates = search.ask()
+        progress.total = len(candidates) * (first + count - number) + progress.done
+        scores = score_all(candidates, journal, _counter(tally, progress, number))
+        _refuse_all_failed(scores, number)
+        search.tell([Scored(c, s.value) for c, s in zip(candidates, scores, strict=True)])
+        write_generation(folder, number, candidates, scores, about=about, state=search.state())
+    return tally
+
+
+def _best(history: Sequence[Any]) -> float | None:
+    scores = [item.score for generation in history for item in generation.scored if item.score is not None]
+    return min(scores, default=None)
+
+
+def _counter(tally: Tally, progress: Progress, number: int) -> Callable[[Score, bool], None]:
+    lock = threading.Lock()
+
+    def count(score: Score, known: bool) -> None:
+        with lock:
+            tally.count(score, known)
+            best = "no score yet" if tally.best is None else f"best {tally.best:.4g}"
+        progress.advance(note=f"generation {number} · {best}", free=known)
+
+    return count
+
+
+def _refuse_all_failed(scores: Sequence[Score], number: int) -> None:
+    if all(score.value is None for score in scores):
+        raise LcscError(
+            f"generation {number}: no candidate could be scored ({scores[0].reason}); check the checkpoints and the "
+            "generator's settings"
+        )

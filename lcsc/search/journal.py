@@ -1,0 +1,84 @@
+"""Scores as they come, on disk at once, so that a killed job goes on where it was.
+
+A journal is a folder of text files of one JSON record a line, named by protocol and keyed by the candidate. It is
+no declared output of any rule: Snakemake deletes those of a job that failed. Lines that are cut off or damaged
+fail their check sum and count as not there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from lcsc.evaluation import Score
+from lcsc.files import canonical_json
+from lcsc.progress import logger
+from lcsc.search.base import Candidate
+
+
+class Journal:
+    """The scores of one search under one protocol (its hash), in ``folder``."""
+
+    def __init__(self, folder: Path, protocol: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / f"{protocol[:16]}.jsonl"
+        self._protocol = protocol
+        self._lock = threading.Lock()
+        self._scores: dict[str, Score] = {}
+        self._read()
+
+    def __len__(self) -> int:
+        return len(self._scores)
+
+    def get(self, candidate: Candidate) -> Score | None:
+        """The score of ``candidate`` if it is known."""
+        return self._scores.get(candidate.fingerprint)
+
+    def add(self, candidate: Candidate, score: Score) -> None:
+        """Write a score and wait until it is on the disk."""
+        record: dict[str, Any] = {"candidate": candidate.fingerprint, "protocol": self._protocol}
+        record |= {"score": score.value, "reason": score.reason, "seconds": round(score.seconds, 6)}
+        line = canonical_json({**record, "check": _check(record)}) + "\n"
+        with self._lock:
+            self._scores[candidate.fingerprint] = score
+            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            try:
+                os.write(handle, line.encode())
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+    def _read(self) -> None:
+        if not self.path.exists():
+            return
+        content = self.path.read_bytes()
+        damaged = 0
+        for line in content.splitlines():
+            record = _valid_record(line, self._protocol)
+            if record is None:
+                damaged += 1
+                continue
+            self._scores[record["candidate"]] = Score(record["score"], record["reason"], record["seconds"])
+        if content and not content.endswith(b"\n"):  # cut off by a kill: the next record starts a line of its own
+            with self.path.open("ab") as stream:
+                stream.write(b"\n")
+        if damaged:
+            logger.warning("%s: %d damaged line(s) skipped; those candidates are scored again", self.path, damaged)
+
+
+def _check(record: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical_json(record).encode()).hexdigest()[:16]
+
+
+def _valid_record(line: bytes, protocol: str) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+        check = record.pop("check")
+        valid = check == _check(record) and record["protocol"] == protocol
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return None
+    return record if valid else None

@@ -1,0 +1,36 @@
+"""Coefficients that are written down."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lcsc.search import averaging
+
+STEPS = list(range(25, 525, 25))
+
+
+@given(st.integers(2, 60), st.floats(0.0, 0.9999))
+def test_ema_coefficients_equal_the_recursion(count, rate):
+    values = np.random.default_rng(count).normal(size=(count, 7))
+    expected = values[0]
+    for value in values[1:]:
+        expected = rate * expected + (1 - rate) * value
+    np.testing.assert_allclose(averaging.ema_coefficients(count, rate)[0] @ values, expected, rtol=1e-10, atol=1e-12)
+
+
+@given(st.floats(1e-6, 0.999999))
+def test_rows_sum_to_one(rate):
+    for rows in (averaging.ema_shaped(STEPS, rate), averaging.uniform(20), averaging.single(20, 3)):
+        assert rows.shape == (1, 20)
+        assert rows.sum() == pytest.approx(1, abs=1e-12)
+
+
+def test_ema_shaped_falls_by_the_rate_at_each_step():
+    row = averaging.ema_shaped(STEPS, 0.97)[0]
+    np.testing.assert_allclose(row[:-1] / row[1:], 0.97**25, rtol=1e-12)
+
+
+def test_ema_shaped_reaches_from_last_to_uniform():
+    np.testing.assert_allclose(averaging.ema_shaped(STEPS, 1e-9), averaging.single(20, 19), atol=1e-12)
+    np.testing.assert_allclose(averaging.ema_shaped(STEPS, 1 - 1e-12), averaging.uniform(20), atol=1e-8)

@@ -1,0 +1,53 @@
+"""The journal keeps what was done, and only that."""
+
+import numpy as np
+
+from lcsc.evaluation import Score
+from lcsc.search.base import Candidate
+from lcsc.search.journal import Journal
+
+PROTOCOL = "p" * 64
+
+
+def candidate(value):
+    return Candidate(np.array([[value, 1 - value]]), "mutation")
+
+
+def test_scores_are_there_again(tmp_path):
+    journal = Journal(tmp_path, PROTOCOL)
+    journal.add(candidate(0.25), Score(1.5, None, 0.1))
+    journal.add(candidate(0.5), Score(None, "images are not finite", 0.1))
+    again = Journal(tmp_path, PROTOCOL)
+    assert len(again) == 2
+    assert again.get(candidate(0.25)) == Score(1.5, None, 0.1)
+    assert again.get(candidate(0.5)) == Score(None, "images are not finite", 0.1)
+    assert again.get(candidate(0.75)) is None
+
+
+def test_a_line_cut_off_by_a_kill_is_skipped(tmp_path):
+    journal = Journal(tmp_path, PROTOCOL)
+    journal.add(candidate(0.25), Score(1.5))
+    journal.add(candidate(0.5), Score(2.5))
+    journal.path.write_bytes(journal.path.read_bytes()[:-20])
+    again = Journal(tmp_path, PROTOCOL)
+    assert again.get(candidate(0.25)) == Score(1.5)
+    assert again.get(candidate(0.5)) is None
+    again.add(candidate(0.5), Score(2.5))
+    assert Journal(tmp_path, PROTOCOL).get(candidate(0.5)) == Score(2.5)
+
+
+def test_every_flipped_byte_is_noticed(tmp_path):
+    journal = Journal(tmp_path, PROTOCOL)
+    journal.add(candidate(0.25), Score(1.5))
+    content = journal.path.read_bytes()
+    for position in range(len(content) - 1):
+        damaged = bytearray(content)
+        damaged[position] ^= 1
+        journal.path.write_bytes(bytes(damaged))
+        found = Journal(tmp_path, PROTOCOL).get(candidate(0.25))
+        assert found in (None, Score(1.5)), position
+
+
+def test_another_protocol_has_another_journal(tmp_path):
+    Journal(tmp_path, PROTOCOL).add(candidate(0.25), Score(1.5))
+    assert Journal(tmp_path, "q" * 64).get(candidate(0.25)) is None
