@@ -1,0 +1,145 @@
+"""What the subcommands that score do: baselines, search, select and evaluate."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from lcsc.cli.settings import Cost, measured, step_settings_of
+from lcsc.files import canonical_json, read_json, replacing, write_json
+from lcsc.progress import logger
+from lcsc.runtime import deterministic, limit_threads_before_imports, resolve_device
+
+if TYPE_CHECKING:
+    from lcsc.protocol import Protocol
+    from lcsc.scoring import Context
+
+
+@contextmanager
+def _context(options: argparse.Namespace, settings: dict[str, Any], cost: Cost) -> Iterator[Context]:
+    """The scoring context of a step, within deterministic settings."""
+    threads = int(settings["threads"])
+    limit_threads_before_imports(threads)
+    from lcsc.scoring import Context
+
+    logger.debug("settings %s", canonical_json(settings))
+    device = resolve_device(options.device)
+    with deterministic(threads):
+        context = Context.open(settings, options.bank, device, options.processes)
+        cost.threads, cost.processes, cost.device = threads, context.workers.count, device.type
+        yield context
+
+
+def _log_protocol(protocol: Protocol) -> None:
+    logger.debug("protocol %s: %s", protocol.hash, protocol.words())
+
+
+def baselines(options: argparse.Namespace) -> None:
+    """``lcsc baselines``."""
+    settings = step_settings_of(options, "baselines")
+    with measured("baselines", options) as cost, _context(options, settings, cost) as context:
+        from lcsc import baselines as steps
+        from lcsc.scoring import load_measures
+
+        (extractor,), (reference,) = load_measures([options.extractor], [options.reference], context.device)
+        images = int(settings["images"])
+        protocol = context.protocol(extractor, reference, "selection", images)
+        _log_protocol(protocol)
+        evaluator = context.evaluator(extractor, reference, "selection", images)
+        entries = steps.combinations(context.bank.steps, settings["baselines"]["ema_shaped"])
+        entries += steps.files(options.emas, options.decayed)
+        scores = steps.score_baselines(context, evaluator, entries)
+        scored = [{**e, "score": s.value, "reason": s.reason} for e, s in zip(entries, scores, strict=True)]
+        record = {"protocol": protocol.hash, "images": images, "entries": scored, "chosen": steps.choose(scored)}
+        write_json(options.output, record, kind="baselines")
+        cost.evaluations, cost.images = len(entries), len(entries) * images
+    logger.info("best EMA: %s", record["chosen"].get("ema"))
+
+
+def search(options: argparse.Namespace) -> None:
+    """``lcsc search``."""
+    settings = step_settings_of(options, "search")
+    name = settings["name"]
+    label = f"search {name} {options.first}"
+    with measured(label, options) as cost, _context(options, settings, cost) as context:
+        from lcsc.scoring import load_measures, score_candidates
+        from lcsc.search import SearchSpace, make_search
+        from lcsc.search.driver import run_generations
+
+        (extractor,), (reference,) = load_measures([options.extractor], [options.reference], context.device)
+        images = int(settings["images"])
+        protocol = context.protocol(extractor, reference, "search", images)
+        _log_protocol(protocol)
+        evaluator = context.evaluator(extractor, reference, "search", images)
+        found = run_generations(
+            make_search(settings["search"], SearchSpace(tuple(context.bank.steps))),
+            lambda candidates, journal, done: score_candidates(
+                context, evaluator, candidates, journal=journal, done=done
+            ),
+            options.output,
+            first=options.first,
+            count=options.count,
+            about={"method": settings["search"]["method"], "search": name, "protocol": protocol.hash,
+                   "bank": context.bank.identity, "settings": settings["search"]},  # fmt: skip
+        )
+        cost.evaluations, cost.images = found.evaluations, found.evaluations * images
+        cost.earlier_seconds = found.known_seconds / context.workers.count
+    logger.info("%d evaluations, best %s", found.evaluations, found.best)
+
+
+def select(options: argparse.Namespace) -> None:
+    """``lcsc select``."""
+    settings = step_settings_of(options, "select")
+    with measured(f"select {settings['name']}", options) as cost, _context(options, settings, cost) as context:
+        from lcsc.scoring import load_measures
+        from lcsc.search.generations import read_generation
+        from lcsc.selection import finalists
+        from lcsc.selection import select as choose
+
+        (extractor,), (reference,) = load_measures([options.extractor], [options.reference], context.device)
+        images = int(settings["images"])
+        protocol = context.protocol(extractor, reference, "selection", images)
+        _log_protocol(protocol)
+        generations = [read_generation(path) for path in options.generations]
+        rows = finalists(generations, int(settings["finalists"]))
+        evaluator = context.evaluator(extractor, reference, "selection", images)
+        record = choose(context, evaluator, rows)
+        method = read_json(options.generations[0], kind="generation")["method"]
+        evaluations = sum(len(generation.scored) for generation in generations)
+        about = {"search": settings["name"], "method": method, "protocol": protocol.hash, "images": images}
+        write_json(options.output, {**about, **record, "evaluations": evaluations}, kind="selection")
+        cost.evaluations, cost.images = len(rows), len(rows) * images
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """``lcsc evaluate``."""
+    settings = step_settings_of(options, "evaluate")
+    with measured("evaluate", options) as cost, _context(options, settings, cost) as context:
+        from lcsc import final
+        from lcsc.data import load_part
+        from lcsc.scoring import load_measures
+
+        extractors, references = load_measures(options.extractors, options.references, context.device)
+        columns = final.make_columns(extractors, references)
+        real = final.RealImages.of(load_part(options.train_images).images, load_part(options.held_out_images).images)
+        images, blocks = int(settings["images"]), int(settings["blocks"])
+        evaluation = final.FinalEvaluation(context, columns, real, images, blocks)
+        baselines = read_json(options.baselines, kind="baselines")
+        selections = [read_json(path, kind="selection") for path in options.selection]
+        rows = evaluation.run(final.methods(baselines, selections), "final evaluation", neighbours=True)
+        emas = evaluation.run(final.hindsight_methods(baselines), "EMAs in hindsight", neighbours=False)
+        record = final.record(evaluation, rows, emas, settings)
+        shown = [row for row in rows if row["name"] in ("last", "ema") or row["family"] == "search"]
+        _write_samples(options, [row["name"] for row in shown], evaluation.samples(shown))
+        write_json(options.output, record, kind="evaluation")
+        cost.evaluations = len(rows) + len(emas)
+        cost.images = cost.evaluations * images * blocks
+
+
+def _write_samples(options: argparse.Namespace, names: list[str], images: Any) -> None:
+    import numpy as np
+
+    with replacing(options.samples) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, names=np.asarray(names), images=images)

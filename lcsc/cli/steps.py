@@ -1,0 +1,183 @@
+"""What the subcommands that make data, models, references and merged checkpoints do."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from lcsc.cli.settings import Cost, measured, step_settings_of
+from lcsc.errors import InputError
+from lcsc.files import canonical_json
+from lcsc.progress import logger
+from lcsc.runtime import deterministic, limit_threads_before_imports, resolve_device
+
+
+def _prepare(settings: dict[str, Any], cost: Cost, options: argparse.Namespace) -> int:
+    """Fix the threads before NumPy and PyTorch are imported; returns their number."""
+    threads = int(settings.get("threads", 1))
+    limit_threads_before_imports(threads)
+    cost.threads = threads
+    cost.device = resolve_device(options.device).type
+    logger.debug("settings %s", canonical_json(settings))
+    return threads
+
+
+def data(options: argparse.Namespace) -> None:
+    """``lcsc data``."""
+    settings = step_settings_of(options, "data")
+    limit_threads_before_imports(1)
+    from lcsc.data import prepare
+
+    with measured("data", options):
+        prepare(settings, options.output)
+    logger.info("wrote %s", options.output)
+
+
+def train(options: argparse.Namespace) -> None:
+    """``lcsc train``."""
+    settings = step_settings_of(options, "train")
+    with measured(f"train {options.schedule}", options) as cost:
+        threads = _prepare(settings, cost, options)
+        from lcsc.data import load_part
+        from lcsc.training.loop import train as run
+
+        with deterministic(threads):
+            run(settings, load_part(options.data), options.output, options.schedule, resolve_device(options.device))
+        cost.images = int(settings["train"]["steps"]) * int(settings["train"]["batch"])
+    logger.info("wrote %s", options.output)
+
+
+def extractor(options: argparse.Namespace) -> None:
+    """``lcsc extractor``."""
+    settings = step_settings_of(options, "extractor")
+    with measured(f"extractor {settings['name']}", options) as cost:
+        threads = _prepare(settings, cost, options)
+        from lcsc.data import load_part
+        from lcsc.training.classifier import train_extractor
+
+        with deterministic(threads):
+            train_extractor(settings, load_part(options.data), options.output, device=resolve_device(options.device))
+    logger.info("wrote %s", options.output)
+
+
+def reference(options: argparse.Namespace) -> None:
+    """``lcsc reference``."""
+    settings = step_settings_of(options, "reference")
+    with measured(f"reference {Path(options.output).stem}", options) as cost:
+        threads = _prepare(settings, cost, options)
+        from lcsc.reference import build_reference
+
+        with deterministic(threads):
+            build_reference(options.images, options.extractor, options.output, resolve_device(options.device))
+    logger.info("wrote %s", options.output)
+
+
+def collect(options: argparse.Namespace) -> None:
+    """``lcsc collect``."""
+    limit_threads_before_imports(1)
+    from lcsc.collection import collect as run
+    from lcsc.collection import list_checkpoints
+
+    if options.list is not None:
+        print(list_checkpoints(options.list))
+        return
+    settings = step_settings_of(options, "collect")
+    if options.output is None:
+        raise InputError("lcsc collect: --output is missing, expected the bank's folder")
+    with measured("collect", options):
+        bank = run(options.folder, options.output, **_known(settings))
+    logger.info("wrote %s: K = %d checkpoints, P = %s parameters", options.output, bank.K, f"{bank.P:,}")
+
+
+def _known(settings: dict[str, Any]) -> dict[str, Any]:
+    keys = ("pattern", "state_key", "from_step", "to_step")
+    return {key: settings[key] for key in keys if settings.get(key) is not None}
+
+
+def export(options: argparse.Namespace) -> None:
+    """``lcsc export``."""
+    settings = step_settings_of(options, "export")
+    limit_threads_before_imports(1)
+    import numpy as np
+
+    from lcsc.bank import Bank
+    from lcsc.export import export_merged, write_recipe
+    from lcsc.files import read_json
+
+    with measured("export", options):
+        selections = [read_json(path, kind="selection") for path in options.selection]
+        best = min(selections, key=_selection_score)
+        chosen = best["finalists"][best["chosen"]]
+        extra = {"run": settings["run"], "search": best["search"], "selection_protocol": best["protocol"]}
+        extra |= {"selection_score": chosen["selection_score"]}
+        bank = Bank.open(options.bank)
+        recipe = export_merged(bank, np.asarray(chosen["coefficients"]), output=options.output, recipe_extra=extra)
+        write_recipe(recipe, options.recipe)
+    logger.info("wrote %s (%s)", options.output, best["search"])
+
+
+def _selection_score(selection: dict[str, Any]) -> float:
+    score = selection["finalists"][selection["chosen"]]["selection_score"]
+    return float("inf") if score is None else float(score)
+
+
+def merge(options: argparse.Namespace) -> None:
+    """``lcsc merge``."""
+    limit_threads_before_imports(1)
+    from lcsc.bank import Bank
+    from lcsc.export import merge_from_recipe, read_recipe
+
+    merge_from_recipe(read_recipe(options.recipe), Bank.open(options.bank), options.output)
+    logger.info("wrote %s", options.output)
+
+
+def verify(options: argparse.Namespace) -> None:
+    """``lcsc verify``."""
+    from lcsc.bank import Bank
+
+    bank = Bank.open(options.bank)
+    bank.verify()
+    logger.info("%s: all %d checkpoints are as they were collected", options.bank, bank.K)
+
+
+def settings(options: argparse.Namespace) -> None:
+    """``lcsc settings``."""
+    from lcsc.config import load_config, resolve, step_settings
+
+    config = resolve(load_config(options.config), source=str(options.config))
+    print(canonical_json(dict(step_settings(config, options.run_name, options.step, name=options.name)), indent=2))
+
+
+def report(options: argparse.Namespace) -> None:
+    """``lcsc report``."""
+    step_settings_of(options, "report")
+    limit_threads_before_imports(1)
+    from lcsc.report import ReportInputs, make_report
+
+    with measured("report", options):
+        inputs = ReportInputs(
+            evaluation=options.evaluation,
+            baselines=options.baselines,
+            selections=options.selection,
+            generations=options.generations,
+            samples=options.samples,
+            timings=options.timings,
+            bank=str(options.bank),
+            merged=str(options.merged),
+            recipe=str(options.recipe),
+        )
+        make_report(inputs, options.output, options.figures)
+    logger.info("wrote %s", options.output)
+
+
+def compare(options: argparse.Namespace) -> None:
+    """``lcsc compare``."""
+    limit_threads_before_imports(1)
+    from lcsc.files import write_json
+    from lcsc.report.compare import compare as over_runs
+
+    found = over_runs([folder / "evaluation.json" for folder in options.runs])
+    print(found.text)
+    if options.output is not None:
+        write_json(options.output, found.record, kind="comparison")
