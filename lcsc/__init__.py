@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lcsc.combination import combine
     from lcsc.errors import InputError, LcscError
     from lcsc.metrics.frechet import Reference, Statistics, feature_statistics, frechet_distance
+    from lcsc.run_scorer import RunScorer
     from lcsc.runtime import deterministic
     from lcsc.search import SEARCHES, Candidate, Scored, Search, SearchSpace
     from lcsc.search.averaging import ema_coefficients, ema_shaped, single, uniform
@@ -32,6 +33,7 @@ _HOMES = {
     "InputError": "errors",
     "LcscError": "errors",
     "Reference": "metrics.frechet",
+    "RunScorer": "run_scorer",
     "SEARCHES": "search",
     "Scored": "search",
     "Search": "search",
@@ -57,6 +59,7 @@ __all__ = [
     "InputError",
     "LcscError",
     "Reference",
+    "RunScorer",
     "Scored",
     "Search",
     "SearchSpace",

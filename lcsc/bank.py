@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lcsc.bank_index import Index, StoredCheckpoint, StoredSegment, TensorEntry, read_index
+from lcsc.bank_index import INDEX, Index, StoredCheckpoint, StoredSegment, TensorEntry, read_index
 from lcsc.bank_segments import COLUMNS, check_hash, check_size, opened
 from lcsc.checkpoints.names import strip_prefix
 from lcsc.errors import InputError
@@ -51,13 +51,11 @@ class Bank:
         every byte and compares hashes. Raises :class:`InputError` for a missing, damaged or foreign bank.
         """
         path = Path(path)
-        folder = path if path.is_dir() else path.parent
+        folder = path.parent if path.name == INDEX else path
         index = read_index(folder)
         if segments is not None:
             if not 1 <= segments <= len(index.segments):
-                raise InputError(
-                    f"{folder}: found {len(index.segments)} segments, expected at least {segments}"
-                )
+                raise InputError(f"{folder}: found {len(index.segments)} segments, expected at least {segments}")
             index = index.first_segments(segments)
         bank = Bank(folder, index)
         for segment in index.segments:
@@ -103,9 +101,7 @@ class Bank:
                 dataset.read_direct(buffer, np.s_[:, start:stop], target)
             except OSError as error:
                 reason = str(error).splitlines()[0]
-                raise InputError(
-                    f"{self.path / segment.file}: cannot be read ({reason}); collect it again"
-                ) from error
+                raise InputError(f"{self.path / segment.file}: cannot be read ({reason}); collect it again") from error
             row += segment.rows
 
     def checkpoint(self, k: int) -> NDArray[np.float32]:
@@ -134,32 +130,22 @@ class Bank:
         known = {name for entry in self.tensors for name in (entry.name, *entry.aliases)}
         for name in stripped:
             if name not in known:
-                raise InputError(
-                    f"{source}: found an extra tensor {name!r}, expected those of the bank {self.path}"
-                )
+                raise InputError(f"{source}: found an extra tensor {name!r}, expected those of the bank {self.path}")
         vector = np.empty(self.P, np.float32)
         for entry in self.tensors:
             if entry.role == "combined":
                 vector[entry.offset : entry.offset + entry.count] = self._flat(entry, stripped, source)
         return vector
 
-    def _flat(
-        self, entry: TensorEntry, state: Mapping[str, torch.Tensor], source: str
-    ) -> NDArray[np.float32]:
+    def _flat(self, entry: TensorEntry, state: Mapping[str, torch.Tensor], source: str) -> NDArray[np.float32]:
         name = next((name for name in (entry.name, *entry.aliases) if name in state), None)
         if name is None:
-            raise InputError(
-                f"{source}: tensor {entry.name!r} is missing, expected those of the bank {self.path}"
-            )
+            raise InputError(f"{source}: tensor {entry.name!r} is missing, expected those of the bank {self.path}")
         tensor = state[name]
         if tuple(tensor.shape) != entry.shape:
             found, expected = list(tensor.shape), list(entry.shape)
-            raise InputError(
-                f"{source}: tensor {name!r}: found shape {found}, expected {expected} as in {self.path}"
-            )
-        values: NDArray[np.float32] = (
-            tensor.detach().to("cpu", torch.float32).contiguous().reshape(-1).numpy()
-        )
+            raise InputError(f"{source}: tensor {name!r}: found shape {found}, expected {expected} as in {self.path}")
+        values: NDArray[np.float32] = tensor.detach().to("cpu", torch.float32).contiguous().reshape(-1).numpy()
         return values
 
     def unflatten(self, vector: NDArray[np.float32]) -> dict[str, torch.Tensor]:
@@ -168,16 +154,12 @@ class Bank:
         Constants and counters are put back; tied names share one tensor.
         """
         if vector.shape != (self.P,):
-            raise InputError(
-                f"weights: found shape {list(vector.shape)}, expected [{self.P}] as in {self.path}"
-            )
+            raise InputError(f"weights: found shape {list(vector.shape)}, expected [{self.P}] as in {self.path}")
         others = self.others()
         state: dict[str, torch.Tensor] = {}
         for entry in self.tensors:
             if entry.role == "combined":
-                values = torch.from_numpy(
-                    vector[entry.offset : entry.offset + entry.count].astype(np.float32)
-                )
+                values = torch.from_numpy(vector[entry.offset : entry.offset + entry.count].astype(np.float32))
                 tensor = values.reshape(entry.shape).to(getattr(torch, entry.dtype))
             else:
                 tensor = torch.from_numpy(np.array(others[entry.name])).reshape(entry.shape)

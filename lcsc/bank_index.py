@@ -144,9 +144,7 @@ def read_index(folder: Path) -> Index:
     except (KeyError, TypeError, ValueError):
         whole = False
     if not whole or path.read_text(encoding="utf-8") != text:
-        raise InputError(
-            f"{path}: its content does not match its checksum; it was changed, collect the bank again"
-        )
+        raise InputError(f"{path}: its content does not match its checksum; it was changed, collect the bank again")
     return Index(
         tensors=tuple(
             TensorEntry(**{**entry, "shape": tuple(entry["shape"]), "aliases": tuple(entry["aliases"])})

@@ -104,15 +104,11 @@ def opened(path: Path, segment: StoredSegment, parameters: int) -> Iterator[h5py
         raise InputError(f"{path}: not found; expected a segment of the bank; {again}") from error
     except OSError as error:
         reason = str(error).splitlines()[0]
-        raise InputError(
-            f"{path}: cannot be read as HDF5 ({reason}); it may be truncated, {again}"
-        ) from error
+        raise InputError(f"{path}: cannot be read as HDF5 ({reason}); it may be truncated, {again}") from error
     with file:
         content = file.attrs.get("content")
         if content != segment.content:
-            raise InputError(
-                f"{path}: found content {content!r}, expected {segment.content!r} (index.json); {again}"
-            )
+            raise InputError(f"{path}: found content {content!r}, expected {segment.content!r} (index.json); {again}")
         weights = file.get("weights")
         expected = (segment.rows, parameters)
         if not isinstance(weights, h5py.Dataset) or weights.shape != expected or weights.dtype != np.float32:
@@ -125,9 +121,7 @@ def check_size(path: Path, segment: StoredSegment) -> None:
     found = path.stat().st_size if path.is_file() else None
     if found != segment.bytes:
         size = "not found" if found is None else f"found {found} bytes"
-        raise InputError(
-            f"{path}: {size}, expected {segment.bytes} bytes; it may be truncated, collect the bank again"
-        )
+        raise InputError(f"{path}: {size}, expected {segment.bytes} bytes; it may be truncated, collect the bank again")
 
 
 def check_hash(path: Path, segment: StoredSegment) -> None:

@@ -55,9 +55,7 @@ class BankWriter:
         Raises :class:`InputError` where ``tensors`` are not those of the segments before.
         """
         if self._previous is not None and _places(tensors) != _places(self._previous.tensors):
-            raise InputError(
-                f"{self._folder}: the appended tensors are not those of the bank; start another bank"
-            )
+            raise InputError(f"{self._folder}: the appended tensors are not those of the bank; start another bank")
         self._segment.seal(tensors, others)
         self._index = replace(
             self._index,
@@ -93,8 +91,6 @@ def bank_writer(folder: Path, rows: int, previous: Index | None = None) -> Itera
             writer = BankWriter(folder, segment, previous)
             yield writer
         if not segment.whole:
-            raise LcscError(
-                f"{folder / name}: fewer than {rows} checkpoints were written; collect the bank again"
-            )
+            raise LcscError(f"{folder / name}: fewer than {rows} checkpoints were written; collect the bank again")
         index = writer.index(segment.described(segment_file, name))
         index_file.write_text(index_text(index), encoding="utf-8")

@@ -30,7 +30,11 @@ def combinations(steps: Sequence[int], rates: Sequence[float]) -> list[dict[str,
     entries.append(_entry("uniform", "uniform", "Uniform average", None, averaging.uniform(count)))
     entries += [
         _entry(
-            f"ema-shaped {rate:g}", "ema-shaped", f"EMA-shaped {rate:g}", rate, averaging.ema_shaped(steps, rate)
+            f"ema-shaped {rate:g}",
+            "ema-shaped",
+            f"EMA-shaped {rate:g}",
+            rate,
+            averaging.ema_shaped(steps, rate),
         )
         for rate in rates
     ]
@@ -51,9 +55,7 @@ def score_baselines(context: Context, evaluator: Evaluator, entries: Sequence[Ma
     progress = Progress("baselines", len(entries))
     scores: dict[int, Score] = {}
     combined = [i for i, entry in enumerate(entries) if entry["weights"]["kind"] == "coefficients"]
-    candidates = [
-        Candidate(_rows(entries[i]["weights"]["coefficients"]), entries[i]["name"]) for i in combined
-    ]
+    candidates = [Candidate(_rows(entries[i]["weights"]["coefficients"]), entries[i]["name"]) for i in combined]
     results = score_candidates(context, evaluator, candidates, done=lambda score, known: progress.advance())
     scores.update(zip(combined, results, strict=True))
     others = [i for i in range(len(entries)) if i not in scores]

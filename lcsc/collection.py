@@ -85,9 +85,7 @@ class _Intake:
         )
 
 
-def _flat(
-    tensors: Mapping[str, torch.Tensor], table: tuple[TensorEntry, ...]
-) -> np.ndarray[Any, np.dtype[np.float32]]:
+def _flat(tensors: Mapping[str, torch.Tensor], table: tuple[TensorEntry, ...]) -> np.ndarray[Any, np.dtype[np.float32]]:
     combined = [entry for entry in table if entry.role == "combined"]
     vector = np.empty(sum(entry.count for entry in combined), np.float32)
     for entry in combined:

@@ -34,9 +34,7 @@ class _Row:
     picks: tuple[tuple[int, int], ...]
 
 
-def combine(
-    bank: Bank, coefficients: NDArray[np.float64], groups: Groups | None = None
-) -> NDArray[np.float32]:
+def combine(bank: Bank, coefficients: NDArray[np.float64], groups: Groups | None = None) -> NDArray[np.float32]:
     """The weights of M candidates, float32 [M, P], from coefficients float64 [M, G, K].
 
     ``groups`` says which row of coefficients each tensor takes; without it G is 1. One pass over the bank
@@ -98,9 +96,7 @@ def _pieces(runs: Sequence[tuple[int, int, int]], parameters: int) -> Iterator[t
             start = end
 
 
-def _differences(
-    weights: NDArray[np.float32], base_row: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _differences(weights: NDArray[np.float32], base_row: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Base [width] and differences from it [K, width] in this thread's reused float64 memory."""
     count, width = weights.shape
     memory = getattr(_local, "memory", None)

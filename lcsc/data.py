@@ -80,9 +80,7 @@ def split(labels: NDArray[np.int64], held_out: int, seed: int) -> tuple[NDArray[
     """
     names, counts = np.unique(labels, return_counts=True)
     if not 0 < held_out < len(labels):
-        raise InputError(
-            f"data: held_out is {held_out}, expected 1 to {len(labels) - 1} of {len(labels)} images"
-        )
+        raise InputError(f"data: held_out is {held_out}, expected 1 to {len(labels) - 1} of {len(labels)} images")
     # Integers: a remainder that floating point rounds would move an image from one label to another.
     quota, remainder = np.divmod(counts * held_out, len(labels))
     quota[np.argsort(-remainder, kind="stable")[: held_out - quota.sum()]] += 1
@@ -94,8 +92,7 @@ def split(labels: NDArray[np.int64], held_out: int, seed: int) -> tuple[NDArray[
             )
     rng = generator("data", seed)
     chosen_rows = [
-        rng.permutation(np.flatnonzero(labels == name))[:chosen]
-        for name, chosen in zip(names, quota, strict=True)
+        rng.permutation(np.flatnonzero(labels == name))[:chosen] for name, chosen in zip(names, quota, strict=True)
     ]
     held = np.sort(np.concatenate(chosen_rows))
     return np.setdiff1d(np.arange(len(labels), dtype=np.int64), held), held.astype(np.int64)
@@ -117,9 +114,7 @@ def load_part(path: Path | str) -> Part:
     images, labels = _checked(path, arrays["images"], arrays["labels"])
     indices = arrays["indices"].astype(np.int64)
     if indices.shape != labels.shape:
-        raise InputError(
-            f"{path}: indices have shape {indices.shape}, expected {labels.shape}; run `lcsc data` again"
-        )
+        raise InputError(f"{path}: indices have shape {indices.shape}, expected {labels.shape}; run `lcsc data` again")
     return Part(images, labels, indices, about["part"], str(about["data"]), sha256_of(path), path)
 
 
@@ -190,17 +185,11 @@ def _npz_file(settings: Mapping[str, Any]) -> tuple[NDArray[np.uint8], NDArray[n
 SOURCES = {"digits": _digits, "npz": _npz_file}
 
 
-def _checked(
-    path: Path, images: NDArray[Any], labels: NDArray[Any]
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _checked(path: Path, images: NDArray[Any], labels: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     if images.dtype != np.uint8 or images.ndim != 4 or 0 in images.shape:
-        raise InputError(
-            f"{path}: images are {images.dtype} {list(images.shape)}, expected uint8 [N, C, H, W]"
-        )
+        raise InputError(f"{path}: images are {images.dtype} {list(images.shape)}, expected uint8 [N, C, H, W]")
     if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
-        raise InputError(
-            f"{path}: labels are {labels.dtype} {list(labels.shape)}, expected integers [{len(images)}]"
-        )
+        raise InputError(f"{path}: labels are {labels.dtype} {list(labels.shape)}, expected integers [{len(images)}]")
     return images, labels.astype(np.int64)
 
 

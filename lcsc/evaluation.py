@@ -54,7 +54,13 @@ class Noise:
     """
 
     def __init__(
-        self, purpose: seeds.Purpose, seed: int, iteration: int, images: int, shape: tuple[int, ...], arrays: int
+        self,
+        purpose: seeds.Purpose,
+        seed: int,
+        iteration: int,
+        images: int,
+        shape: tuple[int, ...],
+        arrays: int,
     ) -> None:
         self.images = images
 

@@ -41,9 +41,7 @@ def export_merged(
     """
     values = np.asarray(coefficients, np.float64)
     if values.ndim != 2:
-        raise InputError(
-            f"coefficients: found shape {list(values.shape)}, expected [groups, {bank.K} checkpoints]"
-        )
+        raise InputError(f"coefficients: found shape {list(values.shape)}, expected [groups, {bank.K} checkpoints]")
     recipe: Recipe = {
         "bank": bank.identity,
         "checkpoints": [{"step": c.step, "source": c.source, "sha256": c.sha256} for c in bank.checkpoints],
@@ -113,15 +111,11 @@ def _from_checkpoint(path: Path) -> Recipe:
         beside = recipe_beside(path)
         if beside.is_file():
             return _from_json(beside)
-        raise InputError(
-            f"{path}: found no recipe in it or beside it; expected a file that 'lcsc export' made"
-        )
+        raise InputError(f"{path}: found no recipe in it or beside it; expected a file that 'lcsc export' made")
     try:
         return dict(json.loads(text))
     except (ValueError, TypeError) as error:
-        raise InputError(
-            f"{path}: metadata {RECIPE_KEY!r} is not the JSON of a recipe; export it again"
-        ) from error
+        raise InputError(f"{path}: metadata {RECIPE_KEY!r} is not the JSON of a recipe; export it again") from error
 
 
 def _container(bank: Bank, template: Path | None) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from lcsc import weights
 from lcsc.baselines import EMA_FAMILIES, FAMILIES
 from lcsc.data import to_float
-from lcsc.evaluation import generate, measure, score_features
 from lcsc.errors import InputError, LcscError
+from lcsc.evaluation import generate, measure, score_features
 from lcsc.extractors import Extractor
 from lcsc.metrics.frechet import statistics_distance
 from lcsc.metrics.neighbours import nearest_distances

@@ -73,9 +73,7 @@ def _names(labels: Sequence[str], kind: str | Sequence[str]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(labels))
     for pattern in kind:
         if pattern not in labels:
-            raise InputError(
-                f"groups: the pattern {pattern!r} is the first fit of no tensor; remove or reorder it"
-            )
+            raise InputError(f"groups: the pattern {pattern!r} is the first fit of no tensor; remove or reorder it")
     return (*dict.fromkeys(kind), *((REST,) if REST in labels and REST not in kind else ()))
 
 

@@ -17,7 +17,7 @@ logger = logging.getLogger("lcsc")
 
 def set_up_logging(name: str, log_file: Path | None, quiet: bool = False) -> None:
     """Send log records to the terminal (stderr), and with times and levels to ``log_file`` where one is given."""
-    logger.handlers.clear()
+    close_logging()
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
     terminal = logging.StreamHandler(sys.stderr)
@@ -29,6 +29,14 @@ def set_up_logging(name: str, log_file: Path | None, quiet: bool = False) -> Non
         to_file = logging.FileHandler(log_file, mode="w", encoding="utf-8")
         to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logger.addHandler(to_file)
+
+
+def close_logging() -> None:
+    """Close the log file and stop printing."""
+    while logger.handlers:
+        handler = logger.handlers[0]
+        logger.removeHandler(handler)
+        handler.close()
 
 
 class Progress:

@@ -21,7 +21,10 @@ def real_features(extractor: Extractor, images: NDArray[np.uint8], device: torch
     """Features [N, D] of uint8 ``images`` [N, C, H, W], in fixed chunks."""
     with torch.inference_mode():
         parts = [
-            extractor(torch.as_tensor(np.asarray(to_float(images[start : start + CHUNK]))).to(device)).float().cpu().numpy()
+            extractor(torch.as_tensor(np.asarray(to_float(images[start : start + CHUNK]))).to(device))
+            .float()
+            .cpu()
+            .numpy()
             for start in range(0, len(images), CHUNK)
         ]
     return np.concatenate(parts)

@@ -58,7 +58,12 @@ class Context:
         return Noise(purpose, seed, iteration, images, self.image_shape, self.noise_arrays)
 
     def evaluator(
-        self, extractor: Extractor, reference: ReferenceFile, purpose: seeds.Purpose, images: int, iteration: int = 0
+        self,
+        extractor: Extractor,
+        reference: ReferenceFile,
+        purpose: seeds.Purpose,
+        images: int,
+        iteration: int = 0,
     ) -> Evaluator:
         """An evaluator on the noise of ``purpose``; refuses a reference that another extractor made."""
         require_match(extractor, reference)
@@ -89,7 +94,11 @@ class Context:
             images=images,
             chunk=self.chunk,
             candidates_per_block=self.block,
-            extractor={"name": extractor.name, "sha256": extractor.identity, "dimension": extractor.dimension},
+            extractor={
+                "name": extractor.name,
+                "sha256": extractor.identity,
+                "dimension": extractor.dimension,
+            },
             reference={**reference.about, "identity": reference.identity},
             device=self.device.type,
             threads=int(self.settings["threads"]),

@@ -46,9 +46,7 @@ def noise(
     ``iteration`` numbers independent draws of one purpose (report blocks, iterations of a stochastic search);
     ``step`` numbers the sampler's steps that need noise, 0 for the initial one.
     """
-    return _assemble(
-        start, stop, lambda chunk: _normal(purpose, seed, (iteration, chunk, step, _NOISE), shape)
-    )
+    return _assemble(start, stop, lambda chunk: _normal(purpose, seed, (iteration, chunk, step, _NOISE), shape))
 
 
 def labels(purpose: Purpose, seed: int, iteration: int, start: int, stop: int, classes: int) -> NDArray[np.int64]:
@@ -79,6 +77,6 @@ def generator_state(rng: np.random.Generator) -> dict[str, Any]:
 
 def restore_generator(state: Mapping[str, Any]) -> np.random.Generator:
     """The generator whose state :func:`generator_state` returned."""
-    bit_generator = np.random.PCG64()
+    bit_generator: Any = np.random.PCG64()
     bit_generator.state = dict(state)
     return np.random.Generator(bit_generator)

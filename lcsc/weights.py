@@ -31,7 +31,8 @@ def load(record: Mapping[str, Any], bank: Bank) -> NDArray[np.float32]:
     """The flat weights [P] that ``record`` stands for, aligned with ``bank``."""
     if record["kind"] == "coefficients":
         coefficients = np.asarray(record["coefficients"], dtype=np.float64)
-        return combine(bank, coefficients[None])[0]
+        merged: NDArray[np.float32] = combine(bank, coefficients[None])[0]
+        return merged
     path = Path(record["path"])
     if not path.is_file():
         raise InputError(f"{path}: not found, expected the weights of a baseline; run the training again")

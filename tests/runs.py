@@ -31,9 +31,7 @@ def save(path: Path, tensors: Mapping[str, torch.Tensor], **metadata: str) -> Pa
     return path
 
 
-def save_run(
-    folder: Path, states: Sequence[Mapping[str, torch.Tensor]], suffix: str = ".safetensors"
-) -> list[Path]:
+def save_run(folder: Path, states: Sequence[Mapping[str, torch.Tensor]], suffix: str = ".safetensors") -> list[Path]:
     """One file for each state, at steps 10, 20, ..."""
     return [
         save(folder / f"step-{10 * (k + 1):06d}{suffix}", state, step=str(10 * (k + 1)))
@@ -54,8 +52,6 @@ def wild_bank(folder: Path, count: int = 5, parameters: int = 300) -> Bank:
         values = rng.standard_normal(parameters) * 10.0 ** rng.uniform(-40, 37, parameters)
         values[::17], values[5::17] = 0.0, -0.0
         flat = torch.from_numpy(values.astype(np.float32))
-        states.append(
-            {"a.weight": flat[:100].clone(), "b.weight": flat[100:110].clone(), "c": flat[110:].clone()}
-        )
+        states.append({"a.weight": flat[:100].clone(), "b.weight": flat[100:110].clone(), "c": flat[110:].clone()})
     save_run(folder / "run", states)
     return collect(folder / "run", folder / "bank")

@@ -87,9 +87,7 @@ def test_threads_read_one_bank_at_once(tmp_path: Path) -> None:
     bank = make_bank(tmp_path)
     expected = vectors_of(bank)
     with ThreadPoolExecutor(4) as pool:
-        found = list(
-            pool.map(lambda _: np.concatenate([b.copy() for _, b in bank.blocks(5)], axis=1), range(40))
-        )
+        found = list(pool.map(lambda _: np.concatenate([b.copy() for _, b in bank.blocks(5)], axis=1), range(40)))
     assert all(np.array_equal(one, expected) for one in found)
 
 

@@ -73,9 +73,7 @@ class TestFormats:
     @pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
     def test_tied_tensors_stand_once_and_come_back_tied(self, tmp_path: Path, suffix: str) -> None:
         shared = torch.randn(4, 4)
-        path = save(
-            tmp_path / f"x-1{suffix}", {"in.weight": shared, "out.weight": shared, "other": torch.ones(2)}
-        )
+        path = save(tmp_path / f"x-1{suffix}", {"in.weight": shared, "out.weight": shared, "other": torch.ones(2)})
         checkpoint = format_of(path).read(path)
         assert checkpoint.tensors.keys() == {"in.weight", "other"}
         assert checkpoint.aliases == {"out.weight": "in.weight"}
@@ -144,9 +142,7 @@ class TestFormats:
             torch.save({"a": torch.ones(2), "b": Hostile()}, path)
         else:
             path.write_bytes(pickle.dumps({"b": Hostile()}, protocol=2))
-        with pytest.raises(
-            InputError, match="which would execute code when read; expected tensors only"
-        ) as error:
+        with pytest.raises(InputError, match="which would execute code when read; expected tensors only") as error:
             TORCH.read(path)
         assert str(path) in one_line(error)
         assert not (tmp_path / "trace").exists()
@@ -174,9 +170,7 @@ class TestFormats:
             "try:\n    kind.write(path, {'a': torch.zeros(100_000)}, {})\n"
             "except LcscError as error:\n    print(error)\n"
         )
-        done = subprocess.run(
-            [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True
-        )
+        done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
         assert done.stdout.startswith(f"{path}: cannot be written (File too large)")
         assert path.read_bytes() == before
         assert list(tmp_path.iterdir()) == [path]
@@ -248,9 +242,7 @@ class TestValidation:
     def test_a_missing_an_extra_and_a_renamed_tensor(self, tmp_path: Path) -> None:
         lacking = weights(1)
         del lacking["scale"]
-        with pytest.raises(
-            InputError, match=r"000020.*: tensor 'scale' is missing, expected 5 .*000010"
-        ) as error:
+        with pytest.raises(InputError, match=r"000020.*: tensor 'scale' is missing, expected 5 .*000010") as error:
             check_run([weights(0), lacking], tmp_path / "1")
         one_line(error)
         with pytest.raises(InputError, match=r"000020.*: found an extra tensor 'more', expected 5"):
@@ -258,9 +250,7 @@ class TestValidation:
 
     def test_another_shape_dtype_and_tie(self, tmp_path: Path) -> None:
         shaped = {**weights(1), "body.0.bias": torch.ones(4)}
-        with pytest.raises(
-            InputError, match=r"'body.0.bias': found shape \(4,\), expected \(5,\) as in"
-        ) as error:
+        with pytest.raises(InputError, match=r"'body.0.bias': found shape \(4,\), expected \(5,\) as in") as error:
             check_run([weights(0), shaped], tmp_path / "1")
         one_line(error)
         typed = {**weights(1), "scale": torch.tensor(1.0, dtype=torch.float16)}
@@ -306,9 +296,7 @@ class TestValidation:
             return [{**weights(0), name: value} for value in values]
 
         tables = run("table", torch.tensor([1, 2]), torch.tensor([1, 3]))
-        with pytest.raises(
-            InputError, match=r"'table': found values that differ .* whole-number buffers"
-        ) as error:
+        with pytest.raises(InputError, match=r"'table': found values that differ .* whole-number buffers") as error:
             check_run(tables, tmp_path / "1")
         one_line(error)
         with pytest.raises(InputError, match=r"'count': .* a counter that never falls"):

@@ -49,9 +49,7 @@ def test_the_bank_does_not_depend_on_the_container(tmp_path: Path) -> None:
 
 
 def test_two_collections_give_the_same_bytes(tmp_path: Path) -> None:
-    states = [
-        {**weights(k), "count": torch.tensor(k), "flags": torch.tensor([True, False])} for k in range(3)
-    ]
+    states = [{**weights(k), "count": torch.tensor(k), "flags": torch.tensor([True, False])} for k in range(3)]
     save_run(tmp_path / "run", states)
     collect(tmp_path / "run", tmp_path / "one")
     time.sleep(1.1)  # HDF5 would store times in seconds
@@ -63,9 +61,7 @@ def test_a_window_of_steps(tmp_path: Path) -> None:
     save_run(tmp_path / "run", [weights(k) for k in range(5)])
     bank = collect(tmp_path / "run", tmp_path / "bank", from_step=20, to_step=45)
     assert bank.steps == [20, 30, 40]
-    with pytest.raises(
-        InputError, match=r"found 1 checkpoints from step 45 to 50, .* steps go from 10 to 50"
-    ):
+    with pytest.raises(InputError, match=r"found 1 checkpoints from step 45 to 50, .* steps go from 10 to 50"):
         collect(tmp_path / "run", tmp_path / "bank", from_step=45)
 
 
@@ -101,9 +97,7 @@ def bad_name(state: dict[str, torch.Tensor]) -> None:
 
 @pytest.mark.parametrize("spoil", [bad_shape, bad_value, bad_name])
 @pytest.mark.parametrize("existing", [False, True])
-def test_a_file_that_does_not_fit_leaves_the_bank_as_it_was(
-    tmp_path: Path, spoil: Any, existing: bool
-) -> None:
+def test_a_file_that_does_not_fit_leaves_the_bank_as_it_was(tmp_path: Path, spoil: Any, existing: bool) -> None:
     states = [weights(k) for k in range(3)]
     save_run(tmp_path / "run", states)
     if existing:

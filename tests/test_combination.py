@@ -73,9 +73,7 @@ def test_against_exact_fractions(wild: Bank) -> None:
     rows = [wild.checkpoint(k) for k in range(wild.K)]
     for column in range(0, wild.P, 7):
         for m in range(2):
-            terms = [
-                Fraction(float(alpha[m, 0, k])) * Fraction(float(rows[k][column])) for k in range(wild.K)
-            ]
+            terms = [Fraction(float(alpha[m, 0, k])) * Fraction(float(rows[k][column])) for k in range(wild.K)]
             scale = float(max(abs(term) for term in terms))
             error = abs(float(sum(terms)) - float(merged[m, column]))
             assert error <= 1e-6 * abs(float(sum(terms))) + 1e-13 * scale + 2e-45
@@ -150,9 +148,7 @@ def test_sums_beyond_float32_are_infinite(wild: Bank) -> None:
 
 def test_coefficients_that_do_not_fit(wild: Bank) -> None:
     groups = make_groups(wild.tensors, "tensor")
-    with pytest.raises(
-        InputError, match=r"found shape \[1, 5\], expected \[candidates, 1 rows, 5 checkpoints\]"
-    ):
+    with pytest.raises(InputError, match=r"found shape \[1, 5\], expected \[candidates, 1 rows, 5 checkpoints\]"):
         combine(wild, np.zeros((1, 5)))
     with pytest.raises(InputError, match=r"found shape \[2, 1, 4\]"):
         combine(wild, np.zeros((2, 1, 4)))

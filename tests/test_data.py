@@ -64,10 +64,7 @@ def test_every_label_gets_its_share_up_to_rounding(counts, seed, choice):
     assert len(held) == held_out
     assert np.array_equal(np.sort(np.concatenate([train, held])), np.arange(len(labels)))
     assert (
-        np.abs(
-            np.bincount(labels[held], minlength=len(counts)) - np.array(counts) * held_out / len(labels)
-        ).max()
-        < 1
+        np.abs(np.bincount(labels[held], minlength=len(counts)) - np.array(counts) * held_out / len(labels)).max() < 1
     )
 
 
@@ -121,9 +118,7 @@ def test_missing_files_foreign_files_and_pickles_are_refused(tmp_path):
         data.load_part(tmp_path / "foreign.npz")
     np.savez(tmp_path / "pickle.npz", images=np.array([{}], dtype=object), labels=np.zeros(1, int))
     with pytest.raises(InputError, match=r"pickle.npz: cannot be read"):
-        data.prepare(
-            {"source": "npz", "path": str(tmp_path / "pickle.npz"), "held_out": 1, "seed": 0}, tmp_path / "x"
-        )
+        data.prepare({"source": "npz", "path": str(tmp_path / "pickle.npz"), "held_out": 1, "seed": 0}, tmp_path / "x")
     with pytest.raises(InputError, match="source is 'web', expected one of digits, npz"):
         data.prepare({**DIGITS, "source": "web"}, tmp_path / "x")
     with pytest.raises(InputError, match="source 'npz' has no path"):

@@ -15,7 +15,13 @@ from lcsc.search.minimise import DEFAULTS
 
 SPACE = SearchSpace((10, 20, 30, 40))
 SETTINGS = {"method": "evolution", "seed": 0, **DEFAULTS["evolution"], "population": 6, "parents": 4}
-ABOUT = {"method": "evolution", "search": "evolution", "protocol": "p" * 64, "bank": "b", "settings": SETTINGS}
+ABOUT = {
+    "method": "evolution",
+    "search": "evolution",
+    "protocol": "p" * 64,
+    "bank": "b",
+    "settings": SETTINGS,
+}
 
 
 class Scorer:

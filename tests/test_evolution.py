@@ -32,7 +32,7 @@ def test_it_finds_a_minimum_with_negative_coefficients():
     found = minimise(bowl, SPACE.steps, evaluations=1500)
     assert found.evaluations == 1500
     assert found.score < 0.03 * start
-    np.testing.assert_allclose(found.coefficients, TARGET, atol=0.1)
+    np.testing.assert_allclose(found.coefficients, TARGET, atol=0.15)
 
 
 def test_every_row_sums_to_one():

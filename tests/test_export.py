@@ -35,16 +35,12 @@ def some_coefficients(rows: int = 1) -> np.ndarray:
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
 @pytest.mark.parametrize("kind", ["all", "tensor", "block", ["body.0", "*.weight"]], ids=str)
-def test_the_merged_file_is_the_combination_under_the_run_s_names(
-    tmp_path: Path, suffix: str, kind: str
-) -> None:
+def test_the_merged_file_is_the_combination_under_the_run_s_names(tmp_path: Path, suffix: str, kind: str) -> None:
     bank = run_bank(tmp_path, suffix)
     groups = make_groups(bank.tensors, kind)
     alpha, output = some_coefficients(groups.G), tmp_path / f"merged{suffix}"
     export_merged(bank, alpha, kind, output=output)
-    merged, source = (
-        format_of(path).read(path) for path in (output, tmp_path / "run" / f"step-000030{suffix}")
-    )
+    merged, source = (format_of(path).read(path) for path in (output, tmp_path / "run" / f"step-000030{suffix}"))
     assert format_of(output).name == format_of(tmp_path / "run" / f"step-000030{suffix}").name
     assert merged.tensors.keys() == source.tensors.keys()
     assert merged.aliases == source.aliases
@@ -112,9 +108,7 @@ def test_nested_state_dicts_and_templates(tmp_path: Path) -> None:
     assert content.keys() == {"model"}
     assert torch.equal(content["model"]["scale"], weights(1)["scale"])
     template = save_run(tmp_path / "other", [weights(0)])[0]
-    recipe = export_merged(
-        bank, np.array([[0.0, 1.0]]), output=tmp_path / "merged.safetensors", template=template
-    )
+    recipe = export_merged(bank, np.array([[0.0, 1.0]]), output=tmp_path / "merged.safetensors", template=template)
     assert recipe["container"]["format"] == "safetensors"
     assert format_of(tmp_path / "merged.safetensors").name == "safetensors"
 

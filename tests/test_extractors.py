@@ -63,9 +63,7 @@ def test_the_same_body_gives_the_same_bytes_and_loading_leaves_random_numbers_al
 
 
 def test_images_of_another_shape_are_refused(saved):
-    with pytest.raises(
-        InputError, match=r"extractor small: found images of shape \[1, 8, 8\], expected \[2, 7, 5\]"
-    ):
+    with pytest.raises(InputError, match=r"extractor small: found images of shape \[1, 8, 8\], expected \[2, 7, 5\]"):
         load_extractor(saved[0])(torch.zeros(1, 1, 8, 8))
 
 

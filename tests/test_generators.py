@@ -146,18 +146,13 @@ def test_calls_differentiate_with_respect_to_the_flat_vector():
     value = flat.call(vector, x, level).square().sum()
     (gradient,) = torch.autograd.grad(value, vector)
     direction = torch.randn(len(vector), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    ahead, behind = (
-        flat.call(vector.detach() + sign * 1e-6 * direction, x, level).square().sum() for sign in (1, -1)
-    )
+    ahead, behind = (flat.call(vector.detach() + sign * 1e-6 * direction, x, level).square().sum() for sign in (1, -1))
     assert float(gradient @ direction) == pytest.approx(float(ahead - behind) / 2e-6, rel=1e-6)
 
 
 def altered(table: list[TensorEntry], index: int, **change) -> list[TensorEntry]:
     entry = table[index]
-    fields = {
-        name: getattr(entry, name)
-        for name in ("name", "shape", "dtype", "offset", "count", "role", "aliases")
-    }
+    fields = {name: getattr(entry, name) for name in ("name", "shape", "dtype", "offset", "count", "role", "aliases")}
     replaced = list(table)
     replaced[index] = TensorEntry(**{**fields, **change})
     return replaced

@@ -71,9 +71,7 @@ def test_a_sample_does_not_depend_on_its_batch():
     torch.testing.assert_close(torch.cat(parts), sampler(denoiser, given), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize(
-    "sigmas", [[], [1.0, 2.0], [2.0, 2.0], [80.0, 0.002], [80.0, -1.0], [float("inf"), 1.0]]
-)
+@pytest.mark.parametrize("sigmas", [[], [1.0, 2.0], [2.0, 2.0], [80.0, 0.002], [80.0, -1.0], [float("inf"), 1.0]])
 def test_noise_levels_that_do_not_fall_towards_sigma_min_are_refused(sigmas):
     with pytest.raises(InputError, match="sigmas"):
         build_sampler({"kind": "consistency", "sigmas": sigmas}, build_denoiser(zero, PRECONDITIONING))

@@ -106,11 +106,7 @@ def trained(part, tmp_path_factory):
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def test_noise_levels_are_those_of_the_edm_paper():
@@ -310,9 +306,7 @@ def test_held_out_images_are_refused_and_their_file_is_never_opened(folder, tmp_
         lambda: train(SETTINGS, held_out, tmp_path / "run"),
         lambda: train_extractor(EXTRACTOR, held_out, tmp_path / "e.safetensors"),
     ):
-        with pytest.raises(
-            InputError, match=r"held-out.npz: found the held-out part of halves, expected the train"
-        ):
+        with pytest.raises(InputError, match=r"held-out.npz: found the held-out part of halves, expected the train"):
             work()
     assert not list(tmp_path.iterdir())
     with opened_files() as opened:
@@ -334,9 +328,7 @@ def test_held_out_images_are_refused_and_their_file_is_never_opened(folder, tmp_
      ("preconditioning", {"kind": "edm"}, "needs preconditioning of that kind, found 'edm'"),
      ("network", {"image_shape": [1, 8, 8]}, r"train.npz: images have shape \[1, 4, 4\], expected")],
 )  # fmt: skip
-def test_impossible_settings_are_refused_and_leave_an_earlier_training_alone(
-    part, tmp_path, section, change, message
-):
+def test_impossible_settings_are_refused_and_leave_an_earlier_training_alone(part, tmp_path, section, change, message):
     (tmp_path / "manifest.json").write_text("earlier")
     with pytest.raises(InputError, match=message):
         train(changed(section, **change), part, tmp_path)

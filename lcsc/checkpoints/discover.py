@@ -36,9 +36,7 @@ def _described(path: Path) -> CheckpointFile:
     kind = format_of(path)
     step = kind.step_of(path)
     if step is None:
-        raise InputError(
-            f"{path}: found no training step, expected a number in its name or metadata 'step'; rename it"
-        )
+        raise InputError(f"{path}: found no training step, expected a number in its name or metadata 'step'; rename it")
     return CheckpointFile(path, step, kind.track_of(path))
 
 

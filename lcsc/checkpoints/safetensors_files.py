@@ -52,9 +52,7 @@ class SafetensorsFormat:
         if text is None:
             return last_number(path)
         if not text.isdecimal():
-            raise InputError(
-                f"{path}: metadata 'step': found {text!r}, expected a whole number of training steps"
-            )
+            raise InputError(f"{path}: metadata 'step': found {text!r}, expected a whole number of training steps")
         return int(text)
 
     def track_of(self, path: Path) -> str:
@@ -82,9 +80,7 @@ class SafetensorsFormat:
         except (SafetensorError, OSError) as error:
             raise _unreadable(path, error) from error
         aliases = {name: kept for name, kept in metadata.items() if kept in tensors and name not in tensors}
-        return Checkpoint(
-            tensors, aliases, {key: text for key, text in metadata.items() if key not in aliases}
-        )
+        return Checkpoint(tensors, aliases, {key: text for key, text in metadata.items() if key not in aliases})
 
     def write(
         self,
@@ -113,14 +109,11 @@ def _opened(path: Path) -> Any:
 
 def _unreadable(path: Path, error: Exception) -> InputError:
     return InputError(
-        f"{path}: cannot be read as a safetensors file ({first_line(error)}); it may be truncated, "
-        "copy it again"
+        f"{path}: cannot be read as a safetensors file ({first_line(error)}); it may be truncated, copy it again"
     )
 
 
-def _header(
-    path: Path, names: list[str], tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]
-) -> bytes:
+def _header(path: Path, names: list[str], tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> bytes:
     header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
     offset = 0
     for name in names:

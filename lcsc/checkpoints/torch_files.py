@@ -96,8 +96,7 @@ def _load(path: Path) -> Any:
         IndexError,
     ) as error:
         raise InputError(
-            f"{path}: cannot be read as a torch file ({first_line(error)}); it may be truncated, "
-            "copy it again"
+            f"{path}: cannot be read as a torch file ({first_line(error)}); it may be truncated, copy it again"
         ) from error
 
 
@@ -108,9 +107,7 @@ def _refused(path: Path, error: Exception) -> InputError:
             f"{path}: found the pickled Python object '{found[1]}', which would execute code when read; "
             "expected tensors only; save the model's state_dict() anew"
         )
-    return InputError(
-        f"{path}: cannot be read as plain tensors; it may be truncated or foreign, copy it again"
-    )
+    return InputError(f"{path}: cannot be read as plain tensors; it may be truncated or foreign, copy it again")
 
 
 def _at(path: Path, content: Any, state_key: str) -> Any:
@@ -118,9 +115,7 @@ def _at(path: Path, content: Any, state_key: str) -> Any:
         return content[state_key]
     for part in state_key.split("."):
         if not isinstance(content, dict) or part not in content:
-            raise InputError(
-                f"{path}: state_key {state_key!r}: found {_keys(content)}, expected a key {part!r}"
-            )
+            raise InputError(f"{path}: state_key {state_key!r}: found {_keys(content)}, expected a key {part!r}")
         content = content[part]
     return content
 
@@ -133,9 +128,7 @@ def _check_state(path: Path, state: Any, state_key: str | None) -> None:
         if isinstance(name, str) and isinstance(value, torch.Tensor):
             continue
         nested = [key for key, inner in state.items() if isinstance(inner, dict)]
-        way = (
-            f"name the state dict with state_key, one of {_shown(nested)}" if nested else "save tensors only"
-        )
+        way = f"name the state dict with state_key, one of {_shown(nested)}" if nested else "save tensors only"
         raise InputError(f"{where}: {name!r}: found {type(value).__name__}, expected a tensor; {way}")
 
 

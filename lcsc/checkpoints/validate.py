@@ -81,9 +81,7 @@ class RunCheck:
         for name in sorted(expected.keys() - found.keys(), key=natural_key):
             raise InputError(f"{path}: tensor {name!r} is missing, expected {len(expected)} tensors {as_in}")
         for name in sorted(found.keys() - expected.keys(), key=natural_key):
-            raise InputError(
-                f"{path}: found an extra tensor {name!r}, expected {len(expected)} tensors {as_in}"
-            )
+            raise InputError(f"{path}: found an extra tensor {name!r}, expected {len(expected)} tensors {as_in}")
         for name, spec in found.items():
             other = expected[name]
             for what in ("shape", "dtype", "aliases"):
@@ -129,9 +127,7 @@ class RunCheck:
         return f"{path}: tensor {name!r}: found values that differ from those of {files}; {reason}"
 
 
-_DOUBLE = (
-    "expected float64 tensors to be constant, since weights are combined from float32; save float32 weights"
-)
+_DOUBLE = "expected float64 tensors to be constant, since weights are combined from float32; save float32 weights"
 _BUFFER = "expected whole-number buffers to be equal in all checkpoints, since they cannot be combined"
 _COUNTER = "expected a counter that never falls from step to step; choose files of one run"
 _STATISTIC = (
@@ -140,9 +136,7 @@ _STATISTIC = (
 )
 
 
-def _described(
-    path: Path, checkpoint: Checkpoint
-) -> tuple[str, dict[str, torch.Tensor], tuple[TensorSpec, ...]]:
+def _described(path: Path, checkpoint: Checkpoint) -> tuple[str, dict[str, torch.Tensor], tuple[TensorSpec, ...]]:
     names = [*checkpoint.tensors, *checkpoint.aliases]
     prefix, stripped = strip_prefix(names)
     new = dict(zip(names, stripped, strict=True))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from lcsc.errors import LcscError
-    from lcsc.progress import logger, set_up_logging
+    from lcsc.progress import close_logging, logger, set_up_logging
 
     set_up_logging(options.label(options), options.log, options.quiet)
     try:
@@ -45,6 +44,8 @@ def _run(options: argparse.Namespace) -> int:
     except Exception as error:
         logger.exception("error: %s: %s", type(error).__name__, error)
         return 1
+    finally:
+        close_logging()
     return 0
 
 
@@ -54,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(
         prog="lcsc",
-        description="Search linear combinations of saved checkpoints (LCSC). Each subcommand is a step of the workflow.",
+        description="Search linear combinations of saved checkpoints (LCSC); one subcommand a step",
         epilog="Exit codes: 0 done, 1 the work failed, 2 the input is wrong.",
     )
     parser.add_argument("--version", action="version", version=f"lcsc {__version__}")
@@ -159,7 +160,6 @@ def _add_merging(commands: Any) -> None:
     parser = _command(commands, "export", "write the merged checkpoint of the best search")
     parser.add_argument("--bank", type=Path, required=True)
     parser.add_argument("--selection", type=Path, nargs="+", required=True, help="selection.json of each search")
-    parser.add_argument("--source-folder", type=Path, required=True, help="the folder the checkpoints came from")
     parser.add_argument("--output", type=Path, required=True, help="the merged checkpoint")
     parser.add_argument("--recipe", type=Path, required=True, help="its recipe (JSON)")
     parser = _command(commands, "merge", "make a merged checkpoint again from its recipe", settings=False)

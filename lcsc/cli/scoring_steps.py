@@ -52,17 +52,23 @@ def baselines(options: argparse.Namespace) -> None:
         entries += steps.files(options.emas, options.decayed)
         scores = steps.score_baselines(context, evaluator, entries)
         scored = [{**e, "score": s.value, "reason": s.reason} for e, s in zip(entries, scores, strict=True)]
-        record = {"protocol": protocol.hash, "images": images, "entries": scored, "chosen": steps.choose(scored)}
+        chosen = steps.choose(scored)
+        record = {
+            "protocol": protocol.hash,
+            "images": images,
+            "entries": scored,
+            "chosen": chosen,
+        }
         write_json(options.output, record, kind="baselines")
         cost.evaluations, cost.images = len(entries), len(entries) * images
-    logger.info("best EMA: %s", record["chosen"].get("ema"))
+    logger.info("best EMA: %s", chosen.get("ema"))
 
 
 def search(options: argparse.Namespace) -> None:
     """``lcsc search``."""
     settings = step_settings_of(options, "search")
     name = settings["name"]
-    label = f"search {name} {options.first}"
+    label = f"search-{name}"
     with measured(label, options) as cost, _context(options, settings, cost) as context:
         from lcsc.scoring import load_measures, score_candidates
         from lcsc.search import SearchSpace, make_search
@@ -81,8 +87,13 @@ def search(options: argparse.Namespace) -> None:
             options.output,
             first=options.first,
             count=options.count,
-            about={"method": settings["search"]["method"], "search": name, "protocol": protocol.hash,
-                   "bank": context.bank.identity, "settings": settings["search"]},  # fmt: skip
+            about={
+                "method": settings["search"]["method"],
+                "search": name,
+                "protocol": protocol.hash,
+                "bank": context.bank.identity,
+                "settings": settings["search"],
+            },
         )
         cost.evaluations, cost.images = found.evaluations, found.evaluations * images
         cost.earlier_seconds = found.known_seconds / context.workers.count
@@ -92,7 +103,10 @@ def search(options: argparse.Namespace) -> None:
 def select(options: argparse.Namespace) -> None:
     """``lcsc select``."""
     settings = step_settings_of(options, "select")
-    with measured(f"select {settings['name']}", options) as cost, _context(options, settings, cost) as context:
+    with (
+        measured(f"select-{settings['name']}", options) as cost,
+        _context(options, settings, cost) as context,
+    ):
         from lcsc.scoring import load_measures
         from lcsc.search.generations import read_generation
         from lcsc.selection import finalists

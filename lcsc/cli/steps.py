@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from lcsc.cli.settings import Cost, measured, step_settings_of
@@ -37,13 +36,19 @@ def data(options: argparse.Namespace) -> None:
 def train(options: argparse.Namespace) -> None:
     """``lcsc train``."""
     settings = step_settings_of(options, "train")
-    with measured(f"train {options.schedule}", options) as cost:
+    with measured(f"train-{options.schedule}", options) as cost:
         threads = _prepare(settings, cost, options)
         from lcsc.data import load_part
         from lcsc.training.loop import train as run
 
         with deterministic(threads):
-            run(settings, load_part(options.data), options.output, options.schedule, resolve_device(options.device))
+            run(
+                settings,
+                load_part(options.data),
+                options.output,
+                options.schedule,
+                resolve_device(options.device),
+            )
         cost.images = int(settings["train"]["steps"]) * int(settings["train"]["batch"])
     logger.info("wrote %s", options.output)
 
@@ -51,7 +56,7 @@ def train(options: argparse.Namespace) -> None:
 def extractor(options: argparse.Namespace) -> None:
     """``lcsc extractor``."""
     settings = step_settings_of(options, "extractor")
-    with measured(f"extractor {settings['name']}", options) as cost:
+    with measured(f"extractor-{settings['name']}", options) as cost:
         threads = _prepare(settings, cost, options)
         from lcsc.data import load_part
         from lcsc.training.classifier import train_extractor
@@ -64,7 +69,7 @@ def extractor(options: argparse.Namespace) -> None:
 def reference(options: argparse.Namespace) -> None:
     """``lcsc reference``."""
     settings = step_settings_of(options, "reference")
-    with measured(f"reference {Path(options.output).stem}", options) as cost:
+    with measured("reference", options) as cost:
         threads = _prepare(settings, cost, options)
         from lcsc.reference import build_reference
 

@@ -75,11 +75,7 @@ def _about(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
         about = json.loads(metadata.get("about", "{}"))
     except ValueError:
         about = {}
-    if (
-        not isinstance(about, dict)
-        or about.get("format") != FORMAT
-        or about.get("format_version") != FORMAT_VERSION
-    ):
+    if not isinstance(about, dict) or about.get("format") != FORMAT or about.get("format_version") != FORMAT_VERSION:
         found = about.get("format") if isinstance(about, dict) else None
         raise InputError(
             f"{path}: found format {found!r}, expected {FORMAT!r} version {FORMAT_VERSION}; "
@@ -95,19 +91,13 @@ def _about(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
 
 def _load_classifier(path: Path, tensors: Tensors, about: Mapping[str, Any]) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
-        body = classifier.build_body(
-            str(about.get("architecture")), about["image_shape"], int(about["dimension"])
-        )
+        body = classifier.build_body(str(about.get("architecture")), about["image_shape"], int(about["dimension"]))
     try:
         body.load_state_dict(dict(tensors))
     except RuntimeError as error:
         reason = " ".join(str(error).split())
-        raise InputError(
-            f"{path}: does not hold a {about['architecture']} body ({reason}); train it again"
-        ) from error
+        raise InputError(f"{path}: does not hold a {about['architecture']} body ({reason}); train it again") from error
     return body
 
 
-LOADERS: dict[str, Callable[[Path, Tensors, Mapping[str, Any]], nn.Module]] = {
-    classifier.KIND: _load_classifier
-}
+LOADERS: dict[str, Callable[[Path, Tensors, Mapping[str, Any]], nn.Module]] = {classifier.KIND: _load_classifier}

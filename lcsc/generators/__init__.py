@@ -63,9 +63,7 @@ class Generator:
     def __call__(self, noises: Sequence[torch.Tensor]) -> torch.Tensor:
         """Images float32 [B, C, H, W] in [-1, 1] for ``noises``, each [B, C, H, W], on :attr:`device`."""
         if len(noises) != self.noise_arrays:
-            raise InputError(
-                f"noise: found {len(noises)} arrays, expected {self.noise_arrays} for this sampler"
-            )
+            raise InputError(f"noise: found {len(noises)} arrays, expected {self.noise_arrays} for this sampler")
         if any(tuple(noise.shape[1:]) != self.image_shape for noise in noises):
             shape = list(noises[0].shape[1:])
             raise InputError(f"noise: found samples of shape {shape}, expected {list(self.image_shape)}")

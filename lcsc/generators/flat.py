@@ -58,15 +58,9 @@ class FlatModule:
     def load(self, flat: NDArray[np.float32] | torch.Tensor) -> None:
         """Copy the weights ``flat`` [P] into place."""
         if tuple(flat.shape) != (self.size,):
-            raise InputError(
-                f"weights: found shape {list(flat.shape)}, expected [{self.size}] as the bank has"
-            )
+            raise InputError(f"weights: found shape {list(flat.shape)}, expected [{self.size}] as the bank has")
         # PyTorch warns of arrays that cannot be written, which rows of a bank are.
-        source = (
-            flat
-            if isinstance(flat, torch.Tensor)
-            else torch.from_numpy(np.require(flat, requirements=["C", "W"]))
-        )
+        source = flat if isinstance(flat, torch.Tensor) else torch.from_numpy(np.require(flat, requirements=["C", "W"]))
         self.buffer.copy_(source)
 
     def __call__(self, x: torch.Tensor, noise_level: torch.Tensor) -> torch.Tensor:
@@ -122,9 +116,7 @@ def _check_slot(entry: TensorEntry, slot: torch.Tensor) -> None:
 def _mismatch(missing: Sequence[str], extra: Sequence[str]) -> str:
     parts = []
     if missing:
-        parts.append(
-            f"tensor {missing[0]!r} is in the network but not in the checkpoints{_and_more(missing)}"
-        )
+        parts.append(f"tensor {missing[0]!r} is in the network but not in the checkpoints{_and_more(missing)}")
     if extra:
         parts.append(f"tensor {extra[0]!r} is in the checkpoints but not in the network{_and_more(extra)}")
     return f"network: {', and '.join(parts)}; expected the same names, correct the network's factory or args"
@@ -136,7 +128,5 @@ def _and_more(names: Sequence[str]) -> str:
 
 def _other(name: str, others: Mapping[str, NDArray[Any]]) -> torch.Tensor:
     if name not in others:
-        raise InputError(
-            f"bank: tensor {name!r} is listed but its value is missing; collect the checkpoints again"
-        )
+        raise InputError(f"bank: tensor {name!r} is listed but its value is missing; collect the checkpoints again")
     return torch.from_numpy(np.array(others[name]))

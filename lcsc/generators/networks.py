@@ -64,9 +64,7 @@ def build_network(settings: Mapping[str, Any], seed: int = 0) -> nn.Module:
             network = make(**args)
         except Exception as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise InputError(
-                f"network: {factory} refuses args {sorted(args)} ({reason}); correct args"
-            ) from error
+            raise InputError(f"network: {factory} refuses args {sorted(args)} ({reason}); correct args") from error
     if not isinstance(network, nn.Module):
         raise InputError(f"network: {factory} returned {type(network).__name__}, expected a torch.nn.Module")
     return network
@@ -84,7 +82,5 @@ def _import(factory: str) -> Any:
     for part in attribute.split("."):
         found = getattr(found, part, None)
     if not callable(found):
-        raise InputError(
-            f"network: factory {factory!r}: {module_name} has no callable {attribute!r}; correct the name"
-        )
+        raise InputError(f"network: factory {factory!r}: {module_name} has no callable {attribute!r}; correct the name")
     return found

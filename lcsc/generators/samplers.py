@@ -71,9 +71,7 @@ class ConsistencySampler:
 
 def _consistency(settings: Mapping[str, Any], denoiser: Denoiser) -> Sampler:
     if denoiser.kind != "consistency":
-        raise InputError(
-            f"sampler: 'consistency' needs preconditioning of that kind, found {denoiser.kind!r}"
-        )
+        raise InputError(f"sampler: 'consistency' needs preconditioning of that kind, found {denoiser.kind!r}")
     return ConsistencySampler(settings["sigmas"], denoiser.sigma_min)
 
 

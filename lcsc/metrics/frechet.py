@@ -62,7 +62,7 @@ def covariance_factor(covariance: Float64Array) -> Float64Array:
     values = np.linalg.eigvalsh(covariance)
     threshold = values[-1] * covariance.shape[0] * np.finfo(np.float64).eps
     if values[0] > threshold:
-        return np.linalg.cholesky(covariance)
+        return np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
     values, vectors = np.linalg.eigh(covariance)
     kept = values > threshold
     return np.ascontiguousarray(vectors[:, kept] * np.sqrt(values[kept]))

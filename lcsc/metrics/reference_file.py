@@ -56,7 +56,9 @@ def _read_hdf5(path: Path) -> tuple[Reference, dict[str, str]]:
     with h5py.File(path, "r") as file:
         if file.attrs.get("format") != FORMAT:
             raise ValueError(f"found format {file.attrs.get('format')!r}, expected {FORMAT!r}")
-        mean, covariance, factor = (np.asarray(file[name], dtype=np.float64) for name in ("mean", "covariance", "factor"))
+        mean, covariance, factor = (
+            np.asarray(file[name], dtype=np.float64) for name in ("mean", "covariance", "factor")
+        )
         about = {key: str(file.attrs[key]) for key in ABOUT}
         return Reference(Statistics(mean, covariance, int(file.attrs["count"])), factor), about
 

@@ -11,7 +11,16 @@ from lcsc.search.evolution import Evolution
 
 SEARCHES: dict[str, type[Search]] = {search.method: search for search in (Evolution,)}
 
-__all__ = ["SEARCHES", "Candidate", "Coefficients", "Scored", "Search", "SearchSpace", "make_search", "project"]
+__all__ = [
+    "SEARCHES",
+    "Candidate",
+    "Coefficients",
+    "Scored",
+    "Search",
+    "SearchSpace",
+    "make_search",
+    "project",
+]
 
 
 def make_search(settings: Mapping[str, Any], space: SearchSpace) -> Search:

@@ -28,8 +28,9 @@ def ema_shaped(steps: Sequence[int], rate: float) -> Coefficients:
     """
     ages = np.asarray(steps[-1], dtype=np.float64) - np.asarray(steps, dtype=np.float64)
     logs = ages * np.log(rate)
-    weights = np.exp(logs - logs.max())
-    return (weights / weights.sum())[None]
+    weights: Coefficients = np.exp(logs - logs.max())
+    row: Coefficients = (weights / weights.sum())[None]
+    return row
 
 
 def ema_coefficients(count: int, rate: float) -> Coefficients:

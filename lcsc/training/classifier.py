@@ -84,9 +84,7 @@ def _optimise(
 
 def _check(settings: Mapping[str, Any]) -> None:
     if settings["kind"] != KIND:
-        raise InputError(
-            f"extractor: kind is {settings['kind']!r}, expected {KIND!r} for one that is trained here"
-        )
+        raise InputError(f"extractor: kind is {settings['kind']!r}, expected {KIND!r} for one that is trained here")
     for key in ("steps", "batch"):
         if int(settings[key]) < 1:
             raise InputError(f"extractor: {key} is {settings[key]}, expected 1 or more")

@@ -52,15 +52,11 @@ class ConsistencyTraining:
 
     def __init__(self, settings: Mapping[str, Any], denoiser: Denoiser) -> None:
         if denoiser.kind != "consistency":
-            raise InputError(
-                f"train: recipe 'consistency' needs preconditioning of that kind, found {denoiser.kind!r}"
-            )
+            raise InputError(f"train: recipe 'consistency' needs preconditioning of that kind, found {denoiser.kind!r}")
         self.steps, self.denoiser = int(settings["steps"]), denoiser
         self.scales = [int(scale) for scale in settings["scales"]]
         if len(self.scales) != 2 or not 1 <= self.scales[0] <= self.scales[1]:
-            raise InputError(
-                f"train: scales are {self.scales}, expected [first, last] with 1 <= first <= last"
-            )
+            raise InputError(f"train: scales are {self.scales}, expected [first, last] with 1 <= first <= last")
         self._levels: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
     def __call__(self, images: torch.Tensor, step: int, generator: torch.Generator) -> torch.Tensor:

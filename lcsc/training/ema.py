@@ -19,14 +19,10 @@ class EMATracker:
     window, not once for each step, which at seventeen rates would cost about as much as the training itself.
     """
 
-    def __init__(
-        self, parameters: Sequence[torch.Tensor], rates: Sequence[float], window: int = WINDOW
-    ) -> None:
+    def __init__(self, parameters: Sequence[torch.Tensor], rates: Sequence[float], window: int = WINDOW) -> None:
         wrong = [rate for rate in rates if not 0 <= rate < 1]
         if wrong:
-            raise InputError(
-                f"train: ema_rates has {wrong[0]}, expected rates from 0 up to, not including, 1"
-            )
+            raise InputError(f"train: ema_rates has {wrong[0]}, expected rates from 0 up to, not including, 1")
         self.rates = tuple(float(rate) for rate in rates)
         self._parameters = [parameter.detach() for parameter in parameters]
         self._sizes = [parameter.numel() for parameter in self._parameters]

@@ -134,9 +134,7 @@ def _rate_text(rate: float) -> str:
     return max(f"{rate:.4f}", f"{rate!r}", key=len)
 
 
-def _save(
-    path: Path, state: Mapping[str, torch.Tensor], step: int, track: str, **more: float
-) -> dict[str, Any]:
+def _save(path: Path, state: Mapping[str, torch.Tensor], step: int, track: str, **more: float) -> dict[str, Any]:
     facts = {"step": step, "track": track, **more}
     SafetensorsFormat().write(path, state, {key: str(value) for key, value in facts.items()})
     return {"file": f"{path.parent.name}/{path.name}", "sha256": sha256_of(path), **facts}
@@ -150,8 +148,7 @@ def _state(network: nn.Module, averages: Sequence[torch.Tensor] = ()) -> dict[st
     parameters = list(network.parameters())
     instead = dict(zip(map(id, parameters), averages or parameters, strict=True))
     return {
-        name: instead.get(id(tensor), tensor).detach()
-        for name, tensor in network.state_dict(keep_vars=True).items()
+        name: instead.get(id(tensor), tensor).detach() for name, tensor in network.state_dict(keep_vars=True).items()
     }
 
 
@@ -179,8 +176,7 @@ def _check(options: Mapping[str, Any], schedule: str) -> None:
         raise InputError(f"train: learning_rate is {options['learning_rate']}, expected a positive number")
     if not saved_steps(options, schedule):
         raise InputError(
-            f"train: save_from is {options['save_from']}, expected at most the "
-            f"{options['steps']} steps of training"
+            f"train: save_from is {options['save_from']}, expected at most the {options['steps']} steps of training"
         )
 
 

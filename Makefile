@@ -1,0 +1,55 @@
+# `make run` and `make test` need Python >= 3.11 (with venv) and make; all else is installed into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SNAKEMAKE := $(BIN)/snakemake --cores all
+SEEDS := $(addprefix results/seed-,0 1 2 3 4)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-workflow bench bench-main lint pictures report clean
+
+help: ## show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "$(PYTHON) is too old or missing: Python 3.11 or newer is needed; try: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e ".[test]"
+	touch $(STAMP)
+
+run: $(STAMP) ## run the main job of config/config.yaml, minutes on two cores
+	$(SNAKEMAKE)
+
+test: $(STAMP) ## run the tests
+	$(BIN)/python -m pytest
+
+test-workflow: $(STAMP) ## run the workflow end to end in small, with kills, resumes and extensions
+	$(BIN)/python -m pytest -m workflow tests/workflow
+
+bench: $(STAMP) ## time the distance and the combining of checkpoints, here
+	$(BIN)/python tests/bench/bench_core.py
+
+bench-main: $(STAMP) ## run the main job for five training seeds and compare them
+	$(SNAKEMAKE) --configfile config/bench-main.yaml
+	$(BIN)/lcsc compare $(SEEDS)
+
+lint: $(STAMP) ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check workflow
+	$(BIN)/snakemake --lint
+
+pictures: ## put the main job's pictures into the README
+	mkdir -p docs/images
+	cp results/digits/report/result.svg results/digits/report/images.png docs/images/
+
+report: $(STAMP) ## bundle the results as Snakemake's report
+	$(SNAKEMAKE) --report results/snakemake-report.html
+
+clean: ## remove results, logs and caches, but not .venv
+	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
+	rm -rf logs benchmarks .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis

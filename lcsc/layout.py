@@ -1,0 +1,35 @@
+"""Where the workflow puts what runs share; ids come from the configuration alone, so nothing is looked up on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+from lcsc.config import data_id, extractor_id
+
+RESULTS = "results"
+Role = Literal["search", "held_out"]
+
+
+def data_folder(config: Mapping[str, Any], run: str, results: str = RESULTS) -> str:
+    """The folder of the images of ``run``: train.npz and held-out.npz."""
+    return f"{results}/shared/data/{data_id(config, config['runs'][run]['data'])}"
+
+
+def extractor_file(config: Mapping[str, Any], run: str, role: Role, results: str = RESULTS) -> str:
+    """The extractor that ``run`` uses as ``search`` or ``held_out``."""
+    name = extractor_id(config, config["runs"][run]["extractors"][role])
+    return f"{results}/shared/extractors/{name}.safetensors"
+
+
+def reference_file(config: Mapping[str, Any], run: str, role: Role, part: str, results: str = RESULTS) -> str:
+    """The statistics of one part of the images of ``run`` for one of its extractors."""
+    images = PurePosixPath(data_folder(config, run)).name
+    extractor = PurePosixPath(extractor_file(config, run, role)).stem
+    return f"{results}/shared/references/{images}.{part}.{extractor}.h5"
+
+
+def bank_index(run: str, results: str = RESULTS) -> str:
+    """The index of the bank of ``run``."""
+    return f"{results}/{run}/bank/index.json"

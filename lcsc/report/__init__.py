@@ -1,0 +1,155 @@
+"""The report of a run: figures, tables and one page, made from the records of the other steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lcsc.errors import InputError
+from lcsc.files import write_bytes, write_text
+
+if TYPE_CHECKING:
+    from lcsc.report.drawing import Drawing
+    from lcsc.report.page import Places
+    from lcsc.report.records import Evaluation, Generation, Selection
+    from lcsc.report.tables import Table
+
+__all__ = ["ReportInputs", "make_report", "terminal_table"]
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """The files a report is made from, as the other steps wrote them.
+
+    ``bank``, ``merged`` and ``recipe`` are only named in the page; where they are empty, the places in which
+    the workflow puts them stand there.
+    """
+
+    evaluation: Path
+    baselines: Path
+    selections: Sequence[Path]
+    generations: Sequence[Path]
+    samples: Path
+    timings: Sequence[Path] = field(default_factory=tuple)
+    bank: str = ""
+    merged: str = ""
+    recipe: str = ""
+
+
+def make_report(inputs: ReportInputs, output: Path, figures: Path) -> str:
+    """Write the page to ``output`` and figures, tables and their numbers to the folder ``figures``.
+
+    Returns the result table as text for a terminal. All inputs are read before anything is written.
+
+    Raises :class:`InputError` where a record is missing, is of another kind or belongs to another run.
+    """
+    from lcsc.report.headline import best_search, headline
+    from lcsc.report.page import html_page
+    from lcsc.report.reading import read_evaluation, read_generations, read_selection
+    from lcsc.report.tables import result_table
+
+    evaluation = read_evaluation(inputs.evaluation)
+    checkpoints = len(evaluation.steps)
+    selections = [read_selection(path, checkpoints) for path in inputs.selections]
+    generations = read_generations(inputs.generations, checkpoints)
+    _check_searches(inputs, evaluation, selections, generations)
+    drawings = _draw_all(inputs, evaluation, selections, generations)
+    table = result_table(evaluation, best_search(selections))
+    page = html_page(evaluation, headline(evaluation, selections), table, drawings, _places(inputs, evaluation))
+    _write_figures(figures, drawings)
+    text = _write_tables(figures, table)
+    write_text(output, page)
+    return text
+
+
+def terminal_table(evaluation: Path, width: int = 100) -> str:
+    """The result table of an evaluation as text for a terminal of ``width`` columns."""
+    from lcsc.report.reading import read_evaluation
+    from lcsc.report.table_formats import text_table
+    from lcsc.report.tables import result_table
+
+    return text_table(result_table(read_evaluation(evaluation)), width)
+
+
+def _check_searches(
+    inputs: ReportInputs,
+    evaluation: Evaluation,
+    selections: Sequence[Selection],
+    generations: Mapping[str, Sequence[Generation]],
+) -> None:
+    names = [method.name for method in evaluation.methods]
+    if not selections:
+        raise InputError(f"{inputs.evaluation}: found no selection beside it, expected one for each search")
+    chosen = [selection.search for selection in selections]
+    for path, search in zip(inputs.selections, chosen, strict=True):
+        if search not in names or chosen.count(search) > 1:
+            raise InputError(
+                f"{path}: search: found {search!r}, expected one of {names} once; give the files of one run"
+            )
+    for search in generations:
+        if search not in chosen:
+            raise InputError(
+                f"{inputs.generations[0]}: search: found generations of {search!r}, expected of {chosen}; "
+                "give the files of one run"
+            )
+
+
+def _draw_all(
+    inputs: ReportInputs,
+    evaluation: Evaluation,
+    selections: Sequence[Selection],
+    generations: Mapping[str, Sequence[Generation]],
+) -> dict[str, Drawing]:
+    from lcsc.report.figures import coefficients, convergence, cost, images, result
+    from lcsc.report.headline import main_column
+    from lcsc.report.reading import read_baselines, read_samples, read_timing
+    from lcsc.report.style import looks, styled
+
+    baselines = read_baselines(inputs.baselines)
+    names = [method.name for method in evaluation.methods]
+    samples = read_samples(inputs.samples, names)
+    timings = [read_timing(path) for path in inputs.timings]
+    look = looks([*names, "last", "ema", "decayed"])
+    with styled():
+        drawings = [
+            result.draw(evaluation, look),
+            convergence.draw(evaluation, baselines, selections, generations, look),
+            coefficients.draw(evaluation, baselines, selections, look),
+            images.draw(evaluation, samples, main_column(evaluation), look),
+            cost.draw(timings, look),
+        ]
+    return {drawing.name: drawing for drawing in drawings}
+
+
+def _places(inputs: ReportInputs, evaluation: Evaluation) -> Places:
+    from lcsc.report.page import Places
+
+    run = f"results/{evaluation.run}"
+    return Places(
+        bank=inputs.bank or f"{run}/bank/index.json",
+        merged=inputs.merged or f"{run}/export/merged.safetensors",
+        recipe=inputs.recipe or f"{run}/export/recipe.json",
+    )
+
+
+def _write_figures(folder: Path, drawings: Mapping[str, Drawing]) -> None:
+    for drawing in drawings.values():
+        if drawing.svg:
+            write_text(folder / f"{drawing.name}.svg", drawing.svg)
+        if drawing.png:
+            write_bytes(folder / f"{drawing.name}.png", drawing.png)
+        if drawing.data:
+            write_text(folder / f"{drawing.name}.csv", drawing.data.csv())
+
+
+def _write_tables(folder: Path, table: Table) -> str:
+    from lcsc.report.table_formats import html_table, text_table
+    from lcsc.report.tables import table_data
+
+    text = text_table(table)
+    write_text(folder / "table.txt", text)
+    write_text(folder / "table.html", html_table(table))
+    write_text(folder / "table.csv", table_data(table).csv())
+    return text

@@ -1,0 +1,211 @@
+"""Reads the records that a report is made from, with checks that name the file and the key."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lcsc.errors import InputError
+from lcsc.files import read_json, read_or_refuse
+from lcsc.report.fields import Fields
+from lcsc.report.records import (
+    Baseline,
+    Baselines,
+    Candidate,
+    Column,
+    Evaluation,
+    Generation,
+    Hindsight,
+    Measure,
+    Method,
+    Rows,
+    Samples,
+    Selection,
+    Timing,
+)
+
+
+def read_evaluation(path: Path) -> Evaluation:
+    """Read the record of the final evaluation; :class:`InputError` where it is not in order."""
+    fields = Fields(path, read_json(path, kind="evaluation"))
+    steps = fields.wholes("steps")
+    columns = tuple(_column(item) for item in fields.children("columns"))
+    if not columns:
+        fields.refuse("columns", [], "at least one column")
+    keys = [column.key for column in columns]
+    methods = tuple(_method(item, keys, len(steps)) for item in fields.children("methods"))
+    names = [method.name for method in methods]
+    if len(set(names)) != len(names) or "last" not in names or "ema" not in names:
+        fields.refuse("methods", names, "different names with 'last' and 'ema' among them")
+    hindsight = fields.child("hindsight")
+    protocols = fields.child("protocols")
+    return Evaluation(
+        run=fields.text("run"),
+        version=fields.text("lcsc_version"),
+        images=fields.whole("images"),
+        blocks=fields.whole("blocks"),
+        protocols={key: protocols.text(key) for key in protocols},
+        protocol_words=fields.texts("protocol_words"),
+        steps=steps,
+        columns=columns,
+        methods=methods,
+        hindsight={key: _hindsight(hindsight.child(key)) for key in keys},
+        neighbours_of_real=_numbers(fields.child("neighbours_of_real")),
+    )
+
+
+def _column(fields: Fields) -> Column:
+    return Column(
+        key=fields.text("key"),
+        extractor=fields.text("extractor"),
+        part=fields.text("part"),
+        searched=fields.flag("searched"),
+        label=fields.text("label"),
+        floor=fields.number("floor"),
+    )
+
+
+def _method(fields: Fields, keys: Sequence[str], checkpoints: int) -> Method:
+    columns, neighbours = fields.child("columns"), fields.child("neighbours")
+    return Method(
+        name=fields.text("name"),
+        label=fields.text("label"),
+        family=fields.text("family"),
+        coefficients=_coefficients(fields.child("weights"), checkpoints),
+        columns={key: _measure(columns.child(key)) for key in keys},
+        neighbours={part: neighbours.child(part).number("mean") for part in neighbours},
+    )
+
+
+def _hindsight(fields: Fields) -> Hindsight:
+    return Hindsight(label=fields.text("label"), measure=_measure(fields))
+
+
+def _measure(fields: Fields) -> Measure:
+    return Measure(fields.numbers("values"), fields.number("mean"), fields.number("spread"))
+
+
+def _numbers(fields: Fields) -> dict[str, float]:
+    return {key: fields.number(key) for key in fields}
+
+
+def _coefficients(weights: Fields, checkpoints: int | None) -> Rows | None:
+    kind = weights.text("kind")
+    if kind not in ("coefficients", "file"):
+        weights.refuse("kind", kind, "'coefficients' or 'file'")
+    return weights.matrix("coefficients", checkpoints) if kind == "coefficients" else None
+
+
+def read_baselines(path: Path) -> Baselines:
+    """Read the record of the baselines; :class:`InputError` where it is not in order."""
+    fields = Fields(path, read_json(path, kind="baselines"))
+    chosen = fields.child("chosen")
+    return Baselines(
+        images=fields.whole("images"),
+        entries=tuple(_baseline(item) for item in fields.children("entries")),
+        chosen={family: chosen.text(family) for family in chosen if chosen.raw(family) is not None},
+    )
+
+
+def _baseline(fields: Fields) -> Baseline:
+    return Baseline(
+        name=fields.text("name"),
+        family=fields.text("family"),
+        label=fields.text("label"),
+        coefficients=_coefficients(fields.child("weights"), None),
+        score=fields.number_or_none("score"),
+    )
+
+
+def read_selection(path: Path, checkpoints: int) -> Selection:
+    """Read what a search over ``checkpoints`` checkpoints ended with."""
+    fields = Fields(path, read_json(path, kind="selection"))
+    finalists, chosen = fields.children("finalists"), fields.whole("chosen")
+    if chosen >= len(finalists):
+        fields.refuse("chosen", chosen, f"the place of one of {len(finalists)} finalists")
+    return Selection(
+        search=fields.text("search"),
+        method=fields.text("method"),
+        coefficients=finalists[chosen].matrix("coefficients", checkpoints),
+        selection_score=finalists[chosen].number_or_none("selection_score"),
+        evaluations=fields.whole("evaluations"),
+    )
+
+
+def read_generations(paths: Sequence[Path], checkpoints: int) -> dict[str, tuple[Generation, ...]]:
+    """Read the generations of all searches, in order, by the search's name.
+
+    Generations that only repeat the one at which a search stopped early are left out.
+    """
+    found: dict[str, dict[int, Generation]] = {}
+    for path in paths:
+        generation = _generation(path, checkpoints)
+        numbers = found.setdefault(generation.search, {})
+        if generation.number in numbers:
+            raise InputError(
+                f"{path}: generation {generation.number} of search {generation.search!r} was given before, "
+                "expected each generation once; give the files of one run"
+            )
+        numbers[generation.number] = generation
+    return {
+        search: tuple(numbers[n] for n in sorted(numbers) if not numbers[n].stopped)
+        for search, numbers in found.items()
+    }
+
+
+def _generation(path: Path, checkpoints: int) -> Generation:
+    fields = Fields(path, read_json(path, kind="generation"))
+    candidates = fields.children("candidates")
+    for candidate in candidates[:1]:
+        candidate.matrix("coefficients", checkpoints)
+    return Generation(
+        search=fields.text("search"),
+        number=fields.whole("generation"),
+        candidates=tuple(Candidate(c.number_or_none("score"), c.text("origin")) for c in candidates),
+        stopped=fields.flag("stopped"),
+    )
+
+
+def read_samples(path: Path, methods: Sequence[str]) -> Samples:
+    """Read images that are shown, made by some of ``methods`` from the same noise."""
+
+    def read() -> tuple[list[str], NDArray[np.uint8]]:
+        try:
+            with path.open("rb") as stream:
+                content = np.load(stream, allow_pickle=False)
+                if not isinstance(content, Mapping):
+                    raise ValueError("one array, not a file of several")
+                return [str(name) for name in content["names"]], np.asarray(content["images"])
+        except (zipfile.BadZipFile, EOFError) as error:
+            raise ValueError(str(error)) from error
+
+    names, images = read_or_refuse(path, read, what="samples of lcsc evaluate")
+    if images.dtype != np.uint8 or images.ndim != 5 or images.shape[2] not in (1, 3) or not images.size:
+        raise InputError(
+            f"{path}: images: found {images.dtype} {list(images.shape)}, "
+            "expected uint8 [methods, n, 1 or 3, height, width]; run lcsc evaluate again"
+        )
+    strangers = [name for name in names if name not in methods]
+    if strangers or len(names) != len(images):
+        raise InputError(
+            f"{path}: names: found {names} for {len(images)} rows of images, expected names out of "
+            f"{list(methods)}; give the samples of the same evaluation"
+        )
+    return Samples(tuple(names), images)
+
+
+def read_timing(path: Path) -> Timing:
+    """Read what one job of a step cost."""
+    fields = Fields(path, read_json(path, kind="timing"))
+    return Timing(
+        step=fields.text("step"),
+        seconds=fields.number("seconds"),
+        evaluations=int(fields.number_or_none("evaluations") or 0),
+        images=int(fields.number_or_none("images") or 0),
+        peak_memory_mb=fields.number_or_none("peak_memory_mb"),
+        device=fields.text("device"),
+    )

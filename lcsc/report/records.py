@@ -1,0 +1,152 @@
+"""What a report shows, typed: the records of the other steps, as :mod:`lcsc.report.reading` reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A distance in each block of ``report`` noise, their mean and standard deviation."""
+
+    values: tuple[float, ...]
+    mean: float
+    spread: float
+
+
+@dataclass(frozen=True)
+class Column:
+    """A distance that is reported: which extractor, which real images, and what real images reach (floor)."""
+
+    key: str
+    extractor: str
+    part: str
+    searched: bool
+    label: str
+    floor: float
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method of the final evaluation; ``coefficients`` is None where its weights are a file."""
+
+    name: str
+    label: str
+    family: str
+    coefficients: Rows | None
+    columns: Mapping[str, Measure]
+    neighbours: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Hindsight:
+    """The best EMA when it is chosen on the very noise it is reported on."""
+
+    label: str
+    measure: Measure
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The final evaluation of a run; ``steps`` are the training steps of the K checkpoints."""
+
+    run: str
+    version: str
+    images: int
+    blocks: int
+    protocols: Mapping[str, str]
+    protocol_words: tuple[str, ...]
+    steps: tuple[int, ...]
+    columns: tuple[Column, ...]
+    methods: tuple[Method, ...]
+    hindsight: Mapping[str, Hindsight]
+    neighbours_of_real: Mapping[str, float]
+
+    def method(self, name: str) -> Method:
+        """The method called ``name``."""
+        return next(method for method in self.methods if method.name == name)
+
+    @property
+    def searched_extractor(self) -> str:
+        """The extractor whose distance the searches lowered; empty where none did."""
+        return next((column.extractor for column in self.columns if column.searched), "")
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A baseline and its distance on ``selection`` noise (None where it has none)."""
+
+    name: str
+    family: str
+    label: str
+    coefficients: Rows | None
+    score: float | None
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """All baselines and the name that was chosen for each family."""
+
+    images: int
+    entries: tuple[Baseline, ...]
+    chosen: Mapping[str, str]
+
+    def best(self, name: str) -> Baseline | None:
+        """The entry chosen as ``name``: last, single, uniform, ema or decayed."""
+        wanted = self.chosen.get(name)
+        return next((entry for entry in self.entries if entry.name == wanted), None)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The candidate that a search ends with, after its finalists were scored on ``selection`` noise."""
+
+    search: str
+    method: str
+    coefficients: Rows
+    selection_score: float | None
+    evaluations: int
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The distance of a candidate on ``search`` noise (None where it has none) and where it came from."""
+
+    score: float | None
+    origin: str
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One generation of a search."""
+
+    search: str
+    number: int
+    candidates: tuple[Candidate, ...]
+    stopped: bool
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Images uint8 [methods, n, C, H, W] of several methods from the same noise."""
+
+    names: tuple[str, ...]
+    images: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What a step cost."""
+
+    step: str
+    seconds: float
+    evaluations: int
+    images: int
+    peak_memory_mb: float | None
+    device: str

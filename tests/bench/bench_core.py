@@ -1,0 +1,109 @@
+"""Times the Fréchet distance and the combining of checkpoints against the plain ways, in one run, on one thread.
+
+Run it by `make bench`. Each row's two ways take turns, so that the ratio holds where the machine's speed drifts.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+from lcsc.runtime import limit_threads_before_imports
+
+limit_threads_before_imports(1)
+
+import numpy as np  # noqa: E402
+import scipy.linalg  # noqa: E402
+import torch  # noqa: E402
+
+from lcsc.bank import Bank  # noqa: E402
+from lcsc.checkpoints import format_named  # noqa: E402
+from lcsc.collection import collect  # noqa: E402
+from lcsc.combination import combine  # noqa: E402
+from lcsc.metrics.frechet import Reference, feature_statistics, frechet_distance  # noqa: E402
+from lcsc.runtime import deterministic  # noqa: E402
+
+TURNS = 3
+
+
+def in_turn(ours: Callable[[], object], other: Callable[[], object]) -> tuple[float, float]:
+    """Median seconds of each, run in turn after one warm-up."""
+    times: tuple[list[float], list[float]] = [], []
+    for turn in range(TURNS + 1):
+        for work, taken in zip((ours, other), times, strict=True):
+            began = time.perf_counter()
+            work()
+            if turn:
+                taken.append(time.perf_counter() - began)
+    return median(times[0]), median(times[1])
+
+
+def row(what: str, seconds: tuple[float, float]) -> None:
+    """Print one comparison."""
+    ours, other = seconds
+    print(f"{what:58s} {1000 * ours:10.1f} ms {1000 * other:10.1f} ms {other / ours:8.1f}x")
+
+
+def by_sqrtm(features: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -> float:
+    """The usual way: covariance of the features and SciPy's square root of the product."""
+    found = np.cov(features, rowvar=False)
+    root = scipy.linalg.sqrtm(found @ covariance)
+    return float(((features.mean(0) - mean) ** 2).sum() + np.trace(found + covariance - 2 * root.real))
+
+
+def bench_distance(dimension: int, count: int) -> None:
+    """Features to distance with a cached reference."""
+    rng = np.random.default_rng(0)
+    real = rng.normal(size=(4 * dimension, dimension)) @ rng.normal(size=(dimension, dimension))
+    statistics = feature_statistics(real)
+    reference, features = Reference.of(statistics), real[:count] * 1.1
+    seconds = in_turn(
+        lambda: frechet_distance(features, reference),
+        lambda: by_sqrtm(features, statistics.mean, statistics.covariance),
+    )
+    row(f"distance, {dimension} features x {count:,} images, against sqrtm", seconds)
+
+
+def make_states(count: int, tensors: int, size: int) -> list[dict[str, torch.Tensor]]:
+    """Random checkpoints of ``tensors`` tensors with ``size`` numbers each."""
+    generator = torch.Generator().manual_seed(0)
+    return [{f"layer.{i}": torch.randn(size, generator=generator) for i in range(tensors)} for _ in range(count)]
+
+
+def bench_combination(candidates: int, tensors: int, size: int, count: int) -> None:
+    """Candidates in one pass over a resident bank, against a sum over tensors of state dicts in Python."""
+    states = make_states(count, tensors, size)
+    rows = np.random.default_rng(0).normal(size=(candidates, 1, count))
+    rows += (1 - rows.sum(2, keepdims=True)) / count
+    with tempfile.TemporaryDirectory() as folder:
+        for step, state in enumerate(states, 1):
+            path = Path(folder) / "run" / f"step-{step}.safetensors"
+            format_named("safetensors").write(path, state, {"step": str(step)})
+        bank: Bank = collect(Path(folder) / "run", Path(folder) / "bank").resident()
+
+    def plainly() -> None:
+        for row_ in rows[:, 0]:
+            {name: sum(float(a) * s[name] for a, s in zip(row_, states, strict=True)) for name in states[0]}
+
+    seconds = in_turn(lambda: combine(bank, rows), plainly)
+    row(
+        f"{candidates} candidates of {count} checkpoints, P = {tensors * size / 1e6:.1f} M, {tensors} tensors",
+        seconds,
+    )
+
+
+def main() -> None:
+    """Print all comparisons."""
+    print(f"{'':58s} {'lcsc':>13s} {'plain':>13s} {'ratio':>9s}")
+    with deterministic(1):
+        for dimension, count in ((64, 1000), (1280, 1000), (2048, 1000)):
+            bench_distance(dimension, count)
+        for candidates in (1, 5, 32):
+            bench_combination(candidates, tensors=500, size=600, count=50)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""Baselines, selection and the final evaluation on a tiny run."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import CPU
+
+from lcsc import baselines, final, weights
+from lcsc.data import load_part
+from lcsc.errors import InputError
+from lcsc.metrics.frechet import frechet_distance
+from lcsc.metrics.neighbours import nearest_distances
+from lcsc.reference import real_features
+from lcsc.runtime import deterministic
+from lcsc.search import Candidate, Scored, averaging
+from lcsc.search.generations import Generation
+from lcsc.selection import finalists, select
+
+NAMES = ("cnn", "mlp")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    with deterministic(1):
+        yield
+
+
+@pytest.fixture(scope="module")
+def scored(tiny_run):
+    """The baselines of the tiny run, scored."""
+    context = tiny_run.context(2)
+    evaluator = context.evaluator(tiny_run.extractor("cnn"), tiny_run.reference("cnn"), "selection", 200)
+    entries = baselines.combinations(tiny_run.bank.steps, [0.8, 0.95])
+    entries += baselines.files(tiny_run.folder / "constant" / "ema", tiny_run.folder / "decayed")
+    scores = baselines.score_baselines(context, evaluator, entries)
+    return [
+        {**entry, "score": score.value, "reason": score.reason} for entry, score in zip(entries, scores, strict=True)
+    ]
+
+
+def by_name(entries):
+    return {entry["name"]: entry for entry in entries}
+
+
+def evaluation(tiny_run, processes=1):
+    references = [tiny_run.reference(name, part) for name in NAMES for part in ("train", "held-out")]
+    columns = final.make_columns([tiny_run.extractor(name) for name in NAMES], references)
+    parts = [load_part(tiny_run.folder / f"{part}.npz").images for part in ("train", "held-out")]
+    return final.FinalEvaluation(tiny_run.context(processes), columns, final.RealImages.of(*parts), 120, 3)
+
+
+def test_every_family_is_there_and_the_best_is_chosen(scored):
+    families = {entry["family"] for entry in scored}
+    assert families == {"last", "single", "uniform", "ema", "ema-shaped", "decayed"}
+    assert len(by_name(scored)) == len(scored)
+    chosen = baselines.choose(scored)
+    assert set(chosen) == set(baselines.FAMILIES)
+    emas = [entry for entry in scored if entry["family"] in ("ema", "ema-shaped")]
+    assert by_name(scored)[chosen["ema"]]["score"] == min(entry["score"] for entry in emas)
+
+
+def test_the_last_single_checkpoint_is_the_last(scored, tiny_run):
+    entries = by_name(scored)
+    assert entries["last"]["score"] == entries[f"single {tiny_run.bank.steps[-1]}"]["score"]
+
+
+def test_families_without_a_score_are_not_chosen():
+    entries = baselines.combinations([10, 20], [0.5])
+    for entry in entries:
+        entry["score"] = None if entry["family"] == "uniform" else 1.0
+    assert "uniform" not in baselines.choose(entries)
+
+
+def test_weights_of_a_changed_file_are_refused(scored, tiny_run, tmp_path):
+    record = dict(by_name(scored)["ema 0.9"]["weights"])
+    assert weights.load(record, tiny_run.bank).shape == (tiny_run.bank.P,)
+    copy = tmp_path / "ema.safetensors"
+    copy.write_bytes(Path(record["path"]).read_bytes()[:-4] + b"0000")
+    with pytest.raises(InputError, match=r"ema\.safetensors: sha256 .* expected .* changed since the baselines"):
+        weights.load(record | {"path": str(copy)}, tiny_run.bank)
+    with pytest.raises(InputError, match=r"none: not found"):
+        weights.load(record | {"path": str(tmp_path / "none")}, tiny_run.bank)
+
+
+def test_finalists_are_the_best_of_all_generations(tiny_run):
+    rng = np.random.default_rng(0)
+    steps = tiny_run.bank.steps
+    generations = []
+    for number in range(4):
+        scores = [None, *rng.permutation(40)[:4].astype(float)]
+        rows = [averaging.ema_shaped(steps, rate) for rate in rng.uniform(0.5, 0.99, 5)]
+        scored = tuple(Scored(Candidate(row, "x"), score) for row, score in zip(rows, scores, strict=True))
+        generations.append(Generation(number, "p", {}, scored, (None,) * 5, {}, None))
+    rows = finalists(generations, 6)
+    scores = sorted(item.score for g in generations for item in g.scored if item.score is not None)
+    assert [row["search_score"] for row in rows] == scores[:6]
+    context = tiny_run.context()
+    evaluator = context.evaluator(tiny_run.extractor("cnn"), tiny_run.reference("cnn"), "selection", 100)
+    record = select(context, evaluator, rows)
+    selected = [row["selection_score"] for row in record["finalists"]]
+    assert selected[record["chosen"]] == min(selected)
+    json.dumps(record)
+
+
+def test_the_final_evaluation_is_right_and_does_not_depend_on_workers(scored, tiny_run):
+    made = evaluation(tiny_run)
+    rows = final.methods({"entries": scored, "chosen": baselines.choose(scored)}, [])
+    measured = made.run(rows, "test", neighbours=True)
+    assert [row["name"] for row in measured] == ["last", "single", "uniform", "ema", "decayed"]
+    assert list(measured[0]["columns"]) == ["cnn/held-out", "mlp/held-out", "cnn/train", "mlp/train"]
+    for row in measured:
+        for column in row["columns"].values():
+            assert len(set(column["values"])) == 3
+            assert column["mean"] == pytest.approx(np.mean(column["values"]))
+            assert column["spread"] == pytest.approx(np.std(column["values"], ddof=1))
+    assert measured == evaluation(tiny_run, 3).run(rows, "test", neighbours=True)
+
+
+def test_the_floor_is_the_distance_between_real_images(tiny_run):
+    record = final.describe_columns(evaluation(tiny_run).columns)
+    held_out = load_part(tiny_run.folder / "held-out.npz").images
+    features = real_features(tiny_run.extractor("mlp"), held_out, CPU)
+    expected = frechet_distance(features, tiny_run.reference("mlp", "train").reference)
+    found = next(column for column in record if column["key"] == "mlp/held-out")
+    assert found["floor"] == pytest.approx(expected, rel=1e-6)
+    assert [column["searched"] for column in record] == [True, False, True, False]
+
+
+def test_hindsight_is_the_best_of_all_emas_in_each_column(scored, tiny_run):
+    made = evaluation(tiny_run)
+    rows = made.run(final.hindsight_methods({"entries": scored}), "test", neighbours=False)
+    best = final.best_in_hindsight(rows, made.columns)
+    for key, found in best.items():
+        assert found["mean"] == min(row["columns"][key]["mean"] for row in rows)
+
+
+def test_samples_are_on_the_same_noise(scored, tiny_run):
+    last = by_name(scored)["last"]
+    single = by_name(scored)[f"single {tiny_run.bank.steps[-1]}"]
+    grids = evaluation(tiny_run).samples([last, single, by_name(scored)["uniform"]])
+    assert grids.shape == (3, 50, 1, 8, 8)
+    assert grids.dtype == np.uint8
+    np.testing.assert_array_equal(grids[0], grids[1])
+    assert (grids[0] != grids[2]).any()
+
+
+def test_a_missing_reference_is_refused(tiny_run):
+    references = [tiny_run.reference("cnn", part) for part in ("train", "held-out")]
+    with pytest.raises(InputError, match="found 0 of the held-out images by extractor 'mlp', expected 1"):
+        final.make_columns([tiny_run.extractor(name) for name in NAMES], references)
+
+
+def test_nearest_distances_equal_the_plain_ones():
+    rng = np.random.default_rng(0)
+    images, real = rng.normal(size=(30, 1, 4, 4)), rng.normal(size=(20, 1, 4, 4))
+    plain = np.linalg.norm(images.reshape(30, 1, -1) - real.reshape(1, 20, -1), axis=2).min(axis=1)
+    np.testing.assert_allclose(nearest_distances(images, real), plain, rtol=1e-10)
+    np.testing.assert_allclose(nearest_distances(real, real), 0, atol=1e-6)

@@ -1,0 +1,198 @@
+"""The result table: its numbers are those of the records, whatever shows them."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report_records import KEYS, LEVELS, columns_of, make_run
+
+from lcsc.report.figures.labels import spread_apart
+from lcsc.report.headline import headline, verdict
+from lcsc.report.numbers import count, decimals_for, duration, fixed, ratio, short
+from lcsc.report.reading import read_evaluation, read_selection
+from lcsc.report.records import Evaluation, Measure
+from lcsc.report.table_formats import html_table, text_table
+from lcsc.report.tables import Table, result_table, table_data
+
+
+@pytest.fixture
+def evaluation(tmp_path: Path) -> Evaluation:
+    return read_evaluation(make_run(tmp_path, generations=1, population=2).evaluation)
+
+
+@pytest.fixture
+def table(evaluation: Evaluation) -> Table:
+    return result_table(evaluation, "evolution")
+
+
+def test_rows_are_methods_then_the_floor_with_hindsight_after_the_best_ema(table: Table) -> None:
+    names = [row.name for row in table.rows]
+    assert names == ["last", "single", "uniform", "ema", "hindsight", "decayed", "evolution", "floor"]
+
+
+def test_held_out_columns_come_first_and_the_searched_extractor_is_marked(table: Table) -> None:
+    keys = [(heading.key, heading.searched) for heading in table.headings]
+    assert keys == [
+        ("cnn/held-out", True),
+        ("mlp/held-out", False),
+        ("cnn/train", True),
+        ("mlp/train", False),
+        ("nearest/train", None),
+        ("nearest/held-out", None),
+    ]
+
+
+def test_cells_hold_the_numbers_of_the_records(table: Table) -> None:
+    base = columns_of(LEVELS["ema"][2])
+    places = {heading.key: place for place, heading in enumerate(table.headings)}
+    for row in table.rows:
+        if row.name not in LEVELS:
+            continue
+        expected = columns_of(LEVELS[row.name][2])
+        for extractor, part, _ in KEYS:
+            key = f"{extractor}/{part}"
+            cell = row.cells[places[key]]
+            assert cell is not None
+            assert (cell.mean, cell.spread) == (expected[key]["mean"], expected[key]["spread"])
+            assert cell.ratio == expected[key]["mean"] / base[key]["mean"]
+
+
+def test_floor_and_neighbours_of_real_images(table: Table) -> None:
+    floor = {h.key: cell for h, cell in zip(table.headings, table.rows[-1].cells, strict=True)}
+    means = {key: None if cell is None else cell.mean for key, cell in floor.items()}
+    assert means == {
+        "cnn/held-out": 6.4,
+        "mlp/held-out": 4.2,
+        "cnn/train": 6.4,
+        "mlp/train": 4.2,
+        "nearest/train": 2.31,
+        "nearest/held-out": None,
+    }
+
+
+def test_text_shows_rounded_numbers_and_fits_the_width(table: Table) -> None:
+    text = text_table(table, width=100)
+    assert "83.4 ± 0.8  0.57×" in text
+    assert "47.1 ± 0.5  0.75×" in text
+    assert "FD (cnn) *" in text
+    assert "FD (mlp) *" not in text
+    assert max(len(line) for line in text.splitlines()) <= 100
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_every_row_keeps_all_its_cells_at_any_width(table: Table, width: int) -> None:
+    text = text_table(table, width=width)
+    assert text.count("0.57×") == 1
+    assert text.count("74.8 ± 0.8") == 1
+    assert text.count("2.61") == 1
+
+
+def test_csv_holds_unrounded_numbers(table: Table, evaluation: Evaluation) -> None:
+    rows = list(csv.DictReader(io.StringIO(table_data(table).csv())))
+    cell = next(r for r in rows if r["name"] == "evolution" and r["column"] == "mlp/held-out")
+    measure = evaluation.method("evolution").columns["mlp/held-out"]
+    assert float(cell["mean"]) == measure.mean
+    assert float(cell["spread"]) == measure.spread
+    empty = next(r for r in rows if r["name"] == "floor" and r["column"] == "cnn/held-out")
+    assert (empty["spread"], empty["ratio_to_best_ema"]) == ("", "")
+
+
+class Cells(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.tags.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("th", "td"):
+            self.rows[-1].append("")
+
+    def handle_data(self, data: str) -> None:
+        if self.rows and self.rows[-1]:
+            self.rows[-1][-1] += data
+
+
+def test_html_shows_the_same_rows(table: Table) -> None:
+    cells = Cells()
+    cells.feed(html_table(table))
+    ours = next(row for row in cells.rows if row[0] == "LCSC (evolution)")
+    assert ours[1:3] == ["83.4 ± 0.8 0.57×", "47.1 ± 0.5 0.75×"]
+    assert len(ours) == 1 + len(table.headings)
+
+
+def test_hostile_names_are_escaped(tmp_path: Path) -> None:
+    inputs = make_run(tmp_path, label='<script>alert("x")</script>&', generations=1, population=2)
+    cells = Cells()
+    html = html_table(result_table(read_evaluation(inputs.evaluation)))
+    cells.feed(html)
+    assert "script" not in cells.tags
+    assert "&lt;script&gt;" in html
+    assert any(row[0] == '<script>alert("x")</script>&' for row in cells.rows)
+
+
+@pytest.mark.parametrize(
+    ("factor", "word", "number"),
+    [(1.0, "below", "0.75×"), (1.341, "level with", "1.00×"), (2.0, "above", "1.49×")],
+)
+def test_headline_says_what_the_numbers_say(tmp_path: Path, factor: float, word: str, number: str) -> None:
+    inputs = make_run(tmp_path, factor=factor, generations=1, population=2)
+    evaluation = read_evaluation(inputs.evaluation)
+    result = headline(evaluation, [read_selection(path, 40) for path in inputs.selections])
+    assert result.number == number
+    assert f"LCSC (evolution) is {word} the best EMA" in result.sentence
+    assert "no search used" in result.number_words
+    assert result.caveat == ""
+
+
+def test_headline_warns_where_only_the_searched_extractor_is_there(evaluation: Evaluation, tmp_path: Path) -> None:
+    searched = tuple(column for column in evaluation.columns if column.searched)
+    only = dataclasses.replace(evaluation, columns=searched)
+    result = headline(only, [read_selection(tmp_path / "search/evolution/selection.json", 40)])
+    assert "that the search used" in result.number_words
+    assert "no evidence" in result.caveat
+
+
+def test_verdict_needs_more_than_the_spread() -> None:
+    assert verdict(Measure((), 9.0, 0.3), Measure((), 10.0, 0.3)) == "below"
+    assert verdict(Measure((), 9.5, 0.3), Measure((), 10.0, 0.3)) == "level with"
+    assert verdict(Measure((), 9.0, 0.0), Measure((), 9.0, 0.0)) == "level with"
+
+
+def test_numbers_as_text() -> None:
+    assert fixed(-0.0004, 3) == "0.000"
+    assert fixed(-1234.5, 1) == "−1,234.5"
+    assert [decimals_for([v]) for v in (380.2, 83.4, 6.41, 0.0123)] == [0, 1, 2, 4]
+    assert short(0.57213) == "0.572"
+    assert ratio(0.574) == "0.57×"
+    assert (count(1500), count(3_000_000)) == ("1,500", "3.0 million")
+    times = [duration(seconds) for seconds in (0.84, 42.2, 123, 3599.6, 7500)]
+    assert times == ["0.8 s", "42 s", "2 min 03 s", "1 h 00 min", "2 h 05 min"]
+
+
+@given(st.lists(st.floats(-5, 5), max_size=8), st.floats(0.01, 1))
+def test_labels_are_apart_and_keep_their_order(positions: list[float], gap: float) -> None:
+    moved = spread_apart(positions, gap)
+    order = sorted(range(len(positions)), key=lambda index: positions[index])
+    for lower, upper in pairwise(order):
+        assert moved[upper] - moved[lower] >= gap - 1e-9
+
+
+def test_labels_that_are_apart_stay() -> None:
+    assert spread_apart([3.0, 1.0], 0.5) == [3.0, 1.0]
+
+
+def test_records_are_json(tmp_path: Path) -> None:
+    inputs = make_run(tmp_path, generations=1, population=2)
+    assert json.loads(inputs.evaluation.read_text())["format"] == "lcsc-evaluation"
