@@ -12,6 +12,8 @@ import threading
 import time
 from pathlib import Path
 
+from lcsc.errors import LcscError
+
 logger = logging.getLogger("lcsc")
 
 
@@ -25,8 +27,11 @@ def set_up_logging(name: str, log_file: Path | None, quiet: bool = False) -> Non
     terminal.setFormatter(logging.Formatter(f"[{name}] %(message)s"))
     logger.addHandler(terminal)
     if log_file is not None:
-        log_file.parent.mkdir(parents=True, exist_ok=True)
-        to_file = logging.FileHandler(log_file, mode="w", encoding="utf-8")
+        try:
+            log_file.parent.mkdir(parents=True, exist_ok=True)
+            to_file = logging.FileHandler(log_file, mode="w", encoding="utf-8")
+        except OSError as error:
+            raise LcscError(f"{log_file}: cannot be written ({error.strerror}); choose another --log") from error
         to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logger.addHandler(to_file)
 

@@ -208,3 +208,10 @@ def test_verify_finds_a_changed_byte(tiny_run, tmp_path, capsys):
     segment.write_bytes(bytes(content))
     assert lcsc("verify", bank) == 2
     assert "segment-0000.h5" in one_error_line(capsys)
+
+
+def test_a_log_that_cannot_be_written_is_named(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    chosen = ["--settings", "{}", "--log", tmp_path / "file" / "x.log"]
+    assert lcsc("data", *chosen, "--output", tmp_path / "data") == 1
+    assert "x.log: cannot be written" in capsys.readouterr().err

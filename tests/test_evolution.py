@@ -1,9 +1,11 @@
 """The evolutionary search, driven by functions whose minimum is known."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from lcsc.errors import InputError, LcscError
 from lcsc.search import Scored, SearchSpace, make_search, project
@@ -92,3 +94,12 @@ def test_rows_for_groups_each_sum_to_one():
 def test_an_unknown_method_is_refused():
     with pytest.raises(InputError, match="method 'magic' is unknown, expected one of evolution"):
         make_search({"method": "magic"}, SPACE)
+
+
+def test_one_call_and_the_main_job_have_the_same_settings():
+    config = yaml.safe_load((Path(__file__).parent.parent / "config" / "config.yaml").read_text())
+    entry = config["defaults"]["searches"]["evolution"]
+    assert {key: entry[key] for key in DEFAULTS["evolution"]} == DEFAULTS["evolution"]
+    assert set(entry) - set(DEFAULTS["evolution"]) == {
+        "method", "seed", "generations", "generations_per_round", "finalists"
+    }  # fmt: skip

@@ -1,7 +1,12 @@
 """The journal keeps what was done, and only that."""
 
-import numpy as np
+import errno
+import os
 
+import numpy as np
+import pytest
+
+from lcsc.errors import LcscError
 from lcsc.evaluation import Score
 from lcsc.search.base import Candidate
 from lcsc.search.journal import Journal
@@ -51,3 +56,18 @@ def test_every_flipped_byte_is_noticed(tmp_path):
 def test_another_protocol_has_another_journal(tmp_path):
     Journal(tmp_path, PROTOCOL).add(candidate(0.25), Score(1.5))
     assert Journal(tmp_path, "q" * 64).get(candidate(0.25)) is None
+
+
+def test_a_full_disk_is_named_and_the_score_is_not_taken_as_kept(tmp_path, monkeypatch):
+    journal = Journal(tmp_path, PROTOCOL)
+    journal.add(candidate(0.25), Score(1.5))
+    before = journal.path.read_bytes()
+
+    def full(handle, content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("lcsc.search.journal.os.write", full)
+    with pytest.raises(LcscError, match=r"jsonl: cannot be written \(No space left on device\)"):
+        journal.add(candidate(0.5), Score(2.5))
+    assert journal.get(candidate(0.5)) is None
+    assert journal.path.read_bytes() == before

@@ -31,8 +31,8 @@ def _run(options: argparse.Namespace) -> int:
     from lcsc.errors import LcscError
     from lcsc.progress import close_logging, logger, set_up_logging
 
-    set_up_logging(options.label(options), options.log, options.quiet)
     try:
+        set_up_logging(options.label(options), options.log, options.quiet)
         module, function = options.run.split(":")
         getattr(importlib.import_module(module), function)(options)
     except LcscError as error:

@@ -7,6 +7,7 @@ fail their check sum and count as not there.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from lcsc.errors import LcscError
 from lcsc.evaluation import Score
 from lcsc.files import canonical_json
 from lcsc.progress import logger
@@ -44,13 +46,23 @@ class Journal:
         record |= {"score": score.value, "reason": score.reason, "seconds": round(score.seconds, 6)}
         line = canonical_json({**record, "check": _check(record)}) + "\n"
         with self._lock:
+            self._append(line.encode())
             self._scores[candidate.fingerprint] = score
+
+    def _append(self, line: bytes) -> None:
+        try:
             handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
             try:
-                os.write(handle, line.encode())
+                written = os.write(handle, line)
                 os.fsync(handle)
             finally:
                 os.close(handle)
+            if written != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise LcscError(
+                f"{self.path}: cannot be written ({error.strerror}); free space, then start again"
+            ) from error
 
     def _read(self) -> None:
         if not self.path.exists():
