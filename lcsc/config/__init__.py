@@ -1,0 +1,24 @@
+"""The configuration: read, checked, completed, and cut into what fixes the result of each step.
+
+It is light, since Snakemake reads it whenever it parses the workflow: no NumPy, PyTorch or HDF5.
+"""
+
+from lcsc.config.document import document
+from lcsc.config.resolve import load_config, resolve
+from lcsc.config.schema import read_schema, schema_path
+from lcsc.config.settings import STEPS, data_id, extractor_id, rounds, step_settings
+from lcsc.config.yaml_files import read_yaml
+
+__all__ = [
+    "STEPS",
+    "data_id",
+    "document",
+    "extractor_id",
+    "load_config",
+    "read_schema",
+    "read_yaml",
+    "resolve",
+    "rounds",
+    "schema_path",
+    "step_settings",
+]

@@ -1,0 +1,129 @@
+"""Values that are well formed but impossible together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from lcsc.config.problems import Problem
+from lcsc.config.words import found_in_words
+
+DIGITS, CLASSES = 1797, 10
+BASELINES = ("last", "single", "uniform", "ema", "decayed")
+Section = Mapping[str, Any]
+
+
+def check_values(config: Section) -> Problem | None:
+    """The first impossible value in a complete configuration."""
+    return next(_problems(config), None)
+
+
+def _problems(config: Section) -> Iterator[Problem]:
+    for name, entry in config["data"].items():
+        yield from _data(("data", name), entry)
+    for name, entry in config["extractors"].items():
+        yield from _reference(("extractors", name, "data"), entry["data"], config["data"], "data")
+    for name, run in config["runs"].items():
+        yield from _run(("runs", name), run, config)
+
+
+def _data(place: tuple[str, ...], entry: Section) -> Iterator[Problem]:
+    if entry["source"] == "npz" and entry["path"] is None:
+        yield Problem((*place, "path"), "nothing", "the file's path", "add it, or take 'source: digits'")
+    if entry["source"] == "digits":
+        if entry["path"] is not None:
+            yield Problem(
+                (*place, "path"), found_in_words(entry["path"]), "no path", "remove it, or take 'source: npz'"
+            )
+        if not CLASSES <= entry["held_out"] <= DIGITS - CLASSES:
+            expected = f"{CLASSES} to {DIGITS - CLASSES}, so that both parts have every class"
+            yield Problem((*place, "held_out"), str(entry["held_out"]), expected)
+
+
+def _run(place: tuple[str, ...], run: Section, config: Section) -> Iterator[Problem]:
+    if place[-1] == "shared":
+        yield Problem(place, "the name 'shared'", "another name", "results/shared is taken; rename the run")
+    yield from _reference((*place, "data"), run["data"], config["data"], "data")
+    yield from _extractors(place, run, config["extractors"])
+    yield from _noise_levels(place, run)
+    if "train" in run:
+        yield from _train((*place, "train"), run["train"])
+    elif "checkpoints" in run:
+        yield from _checkpoints((*place, "checkpoints"), run["checkpoints"])
+    else:
+        yield Problem((*place, "train"), "nothing", "'train' or 'checkpoints'", "add one of them")
+    for name, search in run["searches"].items():
+        yield from _search((*place, "searches", name), search)
+
+
+def _reference(place: tuple[str, ...], name: str, known: Section, what: str) -> Iterator[Problem]:
+    if name not in known:
+        yield Problem(place, found_in_words(name), f"a name in '{what}': {', '.join(known)}")
+
+
+def _extractors(place: tuple[str, ...], run: Section, extractors: Section) -> Iterator[Problem]:
+    for role, name in run["extractors"].items():
+        at = (*place, "extractors", role)
+        yield from _reference(at, name, extractors, "extractors")
+        trained_on = extractors[name]["data"]
+        if trained_on != run["data"]:
+            found = f"{name!r}, trained on {trained_on!r}"
+            expected = f"an extractor trained on {run['data']!r}"
+            yield Problem(at, found, expected, "another set's training images may be among the held-out ones")
+    if run["extractors"]["search"] == run["extractors"]["held_out"]:
+        found = f"{run['extractors']['search']!r} twice"
+        way_out = "a searched metric alone is no evidence, add a second extractor"
+        yield Problem((*place, "extractors", "held_out"), found, "an extractor that no search uses", way_out)
+
+
+def _noise_levels(place: tuple[str, ...], run: Section) -> Iterator[Problem]:
+    low, high = run["preconditioning"]["sigma_min"], run["preconditioning"]["sigma_max"]
+    if low >= high:
+        yield Problem((*place, "preconditioning", "sigma_min"), str(low), f"a number below sigma_max ({high})")
+    sigmas = run["sampler"]["sigmas"]
+    at = (*place, "sampler", "sigmas")
+    for index, (before, sigma) in enumerate(zip([None, *sigmas], sigmas, strict=False)):
+        if not low <= sigma <= high:
+            yield Problem((*at, index), str(sigma), f"a noise level from sigma_min ({low}) to sigma_max ({high})")
+        if before is not None and sigma >= before:
+            yield Problem((*at, index), f"{sigma} after {before}", "falling noise levels")
+
+
+def _train(place: tuple[str, ...], train: Section) -> Iterator[Problem]:
+    steps, first, every = train["steps"], train["save_from"], train["save_every"]
+    if first > steps:
+        yield Problem((*place, "save_from"), str(first), f"a step up to the last ({steps})")
+    saved = (steps - first) // every + 1
+    if saved < 2:
+        found = f"{every}, which saves {saved} checkpoint"
+        expected = f"at least two checkpoints between steps {first} and {steps}"
+        yield Problem((*place, "save_every"), found, expected, "save more often or from an earlier step")
+    yield from _rising((*place, "scales"), train["scales"])
+
+
+def _checkpoints(place: tuple[str, ...], checkpoints: Section) -> Iterator[Problem]:
+    first, last = checkpoints["from_step"], checkpoints["to_step"]
+    if first is not None and last is not None and first >= last:
+        yield Problem((*place, "from_step"), str(first), f"a step below to_step ({last})")
+
+
+def _rising(place: tuple[str, ...], limits: Sequence[float]) -> Iterator[Problem]:
+    if limits[0] > limits[1]:
+        yield Problem(place, found_in_words(limits), "the smaller number first")
+
+
+def _search(place: tuple[str, ...], search: Section) -> Iterator[Problem]:
+    if place[-1] in BASELINES:
+        yield Problem(place, f"the name {place[-1]!r}", "another name", "a baseline has this name; rename the search")
+    population, parents = search["population"], search["parents"]
+    if parents > population:
+        yield Problem((*place, "parents"), str(parents), f"at most the population ({population})")
+    if parents < 2 and search["crossover"] > 0:
+        way_out = "raise parents or set crossover to 0"
+        yield Problem((*place, "parents"), str(parents), "two parents or more for crossover", way_out)
+    scored = population * search["generations"]
+    if search["finalists"] > scored:
+        expected = f"at most the candidates scored ({scored})"
+        yield Problem((*place, "finalists"), str(search["finalists"]), expected)
+    yield from _rising((*place, "mutation_scale"), search["mutation_scale"])
+    yield from _rising((*place, "mutation_share"), search["mutation_share"])

@@ -1,0 +1,125 @@
+"""What is wrong with a configuration by its schema, in one line."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+from lcsc.config.schema import read_schema
+from lcsc.config.words import expected_in_words, found_in_words
+from lcsc.errors import InputError
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+    from jsonschema.protocols import Validator
+
+Place = tuple[str | int, ...]
+
+
+class Problem(NamedTuple):
+    """Something wrong at ``place``: what was found, what was expected, and the way out."""
+
+    place: Place
+    found: str
+    expected: str
+    way_out: str = "correct it (config/README.md describes every key)"
+
+
+def refuse(problem: Problem, source: str) -> NoReturn:
+    """Raise the :class:`InputError` that says what is wrong in the file ``source``."""
+    where = f"{source}: {key_path(problem.place)}" if problem.place else source
+    raise InputError(f"{where}: found {problem.found}, expected {problem.expected}; {problem.way_out}")
+
+
+def key_path(place: Sequence[str | int]) -> str:
+    """``runs.digits.sampler.sigmas[0]``."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    return text.removeprefix(".")
+
+
+def keys_that_are_no_text(value: Any, place: Place = ()) -> Problem | None:
+    """The first key that YAML reads as a number, a date or a truth value."""
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, Mapping):
+        items = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    for key, item in items:
+        if isinstance(value, Mapping) and not isinstance(key, str):
+            found = f"a key that YAML reads as {type(key).__name__}"
+            return Problem((*place, str(key)), found, "text", "put it in quotes")
+        if problem := keys_that_are_no_text(item, (*place, key)):
+            return problem
+    return None
+
+
+def schema_problem(config: Mapping[str, Any], *, complete: bool) -> Problem | None:
+    """The first thing that the schema refuses; missing keys count only where ``complete``."""
+    errors = [error for error in _validator().iter_errors(config) if complete or error.validator != "required"]
+    # Unknown keys first: what else is wrong, a missing key say, is most often their consequence.
+    errors.sort(
+        key=lambda error: (
+            error.validator != "additionalProperties",
+            [str(part) for part in error.absolute_path],
+        )
+    )
+    return _in_words(errors[0]) if errors else None
+
+
+def _validator() -> Validator:
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+
+    def is_integer(_: Any, value: Any) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool)
+
+    def is_number(checker: Any, value: Any) -> bool:
+        return is_integer(checker, value) or (isinstance(value, float) and math.isfinite(value))
+
+    checker = Draft202012Validator.TYPE_CHECKER.redefine("integer", is_integer).redefine("number", is_number)
+    return extend(Draft202012Validator, type_checker=checker)(read_schema())
+
+
+def _in_words(error: ValidationError) -> Problem:
+    place: Place = tuple(error.absolute_path)
+    if error.validator == "additionalProperties":
+        return _unknown_key(error, place)
+    if error.validator == "required":
+        missing = next(key for key in error.validator_value if key not in error.instance)
+        node = error.schema.get("properties", {}).get(missing, {})
+        expected = expected_in_words(node, read_schema())
+        return Problem((*place, missing), "nothing", expected, "add this key (config/README.md describes every key)")
+    if "propertyNames" in error.absolute_schema_path:
+        expected = f"a name that matches {error.validator_value}"
+        return Problem(place, f"the name {error.instance!r}", expected, "rename it")
+    if error.validator == "minProperties":
+        return Problem(place, "an empty section", "at least one entry", "add one, as in config/config.yaml")
+    expected = expected_in_words(error.schema, read_schema())
+    return Problem(place, found_in_words(error.instance), expected, *_way_out(error))
+
+
+def _unknown_key(error: ValidationError, place: Place) -> Problem:
+    known = sorted(error.schema.get("properties", {}))
+    unknown = next(key for key in error.instance if key not in known)
+    nearest = difflib.get_close_matches(unknown, known, n=1, cutoff=0.0)[0]
+    return Problem(
+        (*place, unknown),
+        "an unknown key",
+        f"one of {', '.join(known)}",
+        f"the nearest known key is '{nearest}' (config/README.md describes every key)",
+    )
+
+
+def _way_out(error: ValidationError) -> list[str]:
+    """YAML 1.1 reads 1e-3 as text, and --config reads every nested number so: say how to write it."""
+    if error.validator != "type" or not isinstance(error.instance, str):
+        return []
+    for number in (int, float):
+        try:
+            value = number(error.instance)
+        except ValueError:
+            continue
+        return [f"write {value!r} in the file, without quotes"] if math.isfinite(value) else []
+    return []

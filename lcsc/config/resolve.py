@@ -1,0 +1,111 @@
+"""From what the user wrote to complete settings of every run."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lcsc.config.checks import check_values
+from lcsc.config.problems import Problem, keys_that_are_no_text, refuse, schema_problem
+from lcsc.config.schema import completed, read_schema
+from lcsc.config.yaml_files import read_yaml
+
+_KINDS = ("factory", "kind", "recipe", "method")
+
+
+def load_config(path: Path | str) -> dict[str, Any]:
+    """The resolved configuration that stands in the YAML file ``path``; see :func:`resolve`."""
+    return resolve(read_yaml(path), source=str(path))
+
+
+def resolve(config: Mapping[str, Any], source: str = "config") -> dict[str, Any]:
+    """A configuration, checked and complete: each run holds all its settings, and ``defaults`` is gone.
+
+    ``source`` names the file in messages. A resolved configuration is returned as it is. Raises
+    :class:`lcsc.errors.InputError` with one line for the first thing that is wrong.
+    """
+    if problem := keys_that_are_no_text(config):
+        refuse(problem, source)
+    given = _plain(config)
+    # First what was written, so that messages name the places where it was; then what it adds up to.
+    if problem := schema_problem(given, complete=False) or _both_trainings(given):
+        refuse(problem, source)
+    full = _with_merged_runs(given)
+    if problem := schema_problem(full, complete=True):
+        refuse(_where_written(problem, given), source)
+    resolved: dict[str, Any] = completed(full, read_schema(), read_schema())
+    if problem := check_values(resolved):
+        refuse(_where_written(problem, given), source)
+    return resolved
+
+
+def _plain(value: Any) -> Any:
+    """A copy with plain dicts and lists, whatever mappings Snakemake hands over."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return copy.deepcopy(value)
+
+
+def _both_trainings(given: Mapping[str, Any]) -> Problem | None:
+    runs = given.get("runs", {})
+    sections: dict[tuple[str, ...], Any] = {("runs", name): run for name, run in runs.items()}
+    sections["defaults",] = given.get("defaults", {})
+    for place, section in sections.items():
+        if "train" in section and "checkpoints" in section:
+            return Problem((*place, "train"), "'checkpoints' beside it", "one of the two", "remove one of them")
+    return None
+
+
+def _with_merged_runs(given: Mapping[str, Any]) -> dict[str, Any]:
+    full = {key: value for key, value in given.items() if key != "defaults"}
+    if "runs" in full:
+        full["runs"] = {name: _merged_run(given.get("defaults", {}), run) for name, run in full["runs"].items()}
+    return full
+
+
+def _merged_run(defaults: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, Any]:
+    others = {"train": "checkpoints", "checkpoints": "train"}
+    dropped = {others[key] for key in run if key in others}
+    merged = _merged({key: value for key, value in defaults.items() if key not in dropped}, run)
+    if isinstance(merged.get("searches"), dict):
+        merged["searches"] = {name: entry for name, entry in merged["searches"].items() if entry is not None}
+    return merged
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """``above`` over ``below``, section by section; a section of another kind replaces the one below it."""
+    merged = copy.deepcopy(dict(below))
+    for key, value in above.items():
+        former = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(former, Mapping) and _same_kind(former, value):
+            merged[key] = _merged(former, value)
+        else:
+            merged[key] = copy.deepcopy(value)
+    return merged
+
+
+def _same_kind(below: Mapping[str, Any], above: Mapping[str, Any]) -> bool:
+    return all(below.get(key, above[key]) == above[key] for key in _KINDS if key in above)
+
+
+def _where_written(problem: Problem, given: Mapping[str, Any]) -> Problem:
+    """``problem`` with its place moved from the run to ``defaults`` where the value was written there."""
+    if problem.place[:1] != ("runs",) or len(problem.place) < 3:
+        return problem
+    below = ("defaults", *problem.place[2:])
+    if not _stands(given, problem.place) and _stands(given, below):
+        return problem._replace(place=below)
+    return problem
+
+
+def _stands(given: Any, place: tuple[str | int, ...]) -> bool:
+    for part in place:
+        try:
+            given = given[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True

@@ -1,0 +1,157 @@
+"""What fixes the result of each step: the part of the configuration whose change makes it run again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lcsc.errors import InputError
+from lcsc.files import hash_of
+
+Section = Mapping[str, Any]
+_ID_DIGITS = 10
+# Keys of a search that change neither its candidates nor their scores.
+_EXTENT = ("generations", "generations_per_round", "finalists")
+
+
+def data_id(config: Section, name: str) -> str:
+    """The name of a set of images with the hash of what makes it: ``digits-0123456789``."""
+    return f"{name}-{hash_of(dict(config['data'][name]))[:_ID_DIGITS]}"
+
+
+def extractor_id(config: Section, name: str) -> str:
+    """The name of an extractor with the hash of what makes it."""
+    settings = _extractor(config, name)
+    return f"{name}-{hash_of({key: value for key, value in settings.items() if key != 'name'})[:_ID_DIGITS]}"
+
+
+def rounds(search: Section) -> list[tuple[int, int]]:
+    """The rounds of a search as (first generation, number of generations).
+
+    Rounds start at multiples of ``generations_per_round`` whatever the total, so that a longer search has all
+    full rounds of a shorter one.
+    """
+    total, size = search["generations"], search["generations_per_round"]
+    return [(first, min(size, total - first)) for first in range(0, total, size)]
+
+
+def step_settings(config: Section, run: str | None, step: str, *, name: str | None = None) -> dict[str, Any]:
+    """What fixes the result of ``step``, as JSON can hold it.
+
+    ``config`` is resolved. ``run`` names the run, for every step but ``data`` and ``extractor``, which runs
+    share; ``name`` names the set of images, the extractor (``reference`` too) or the search (``select`` too).
+    """
+    if step == "data":
+        return _data(config, _known(name, config["data"], "data"))
+    if step == "extractor":
+        return _extractor(config, _known(name, config["extractors"], "extractors"))
+    if step not in _OF_RUNS:
+        raise InputError(f"step: found {step!r}, expected one of {', '.join(STEPS)}")
+    section = config["runs"][_known(run, config["runs"], "runs")]
+    return _OF_RUNS[step](config, str(run), section, name)
+
+
+def _known(name: str | None, known: Section, what: str) -> str:
+    if name is None or name not in known:
+        raise InputError(f"{what}: found {name!r}, expected one of {', '.join(known)}; give a name that is there")
+    return name
+
+
+def _data(config: Section, name: str) -> dict[str, Any]:
+    return {"name": name, **config["data"][name]}
+
+
+def _extractor(config: Section, name: str) -> dict[str, Any]:
+    entry = {key: value for key, value in config["extractors"][name].items() if key != "data"}
+    trained_on = data_id(config, config["extractors"][name]["data"])
+    return {"name": name, **entry, "data_id": trained_on, "threads": config["threads"]}
+
+
+def _reference(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:
+    return {
+        "data_id": data_id(config, section["data"]),
+        "extractor_id": extractor_id(config, _known(name, config["extractors"], "extractors")),
+        "threads": config["threads"],
+    }
+
+
+def _train(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:
+    if "train" not in section:
+        raise InputError(f"runs.{run}.train: found nothing, expected a training; this run has checkpoints of its own")
+    keys = ("network", "preconditioning", "train")
+    return {**{key: section[key] for key in keys}, "threads": config["threads"]}
+
+
+def _collect(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:
+    given = section.get("checkpoints", {})
+    usual = {"pattern": "*.safetensors", "state_key": None, "from_step": None, "to_step": None}
+    return {key: given.get(key, default) for key, default in usual.items()}
+
+
+def _scoring(config: Section, section: Section) -> dict[str, Any]:
+    """What every score depends on, besides its images and their noise."""
+    keys = ("network", "preconditioning", "sampler")
+    evaluation = {key: section["evaluation"][key] for key in ("seed", "chunk", "candidates_per_block")}
+    return {**{key: section[key] for key in keys}, "evaluation": evaluation, "threads": config["threads"]}
+
+
+def _searched_extractor(config: Section, section: Section) -> str:
+    return extractor_id(config, section["extractors"]["search"])
+
+
+def _baselines(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:
+    return {
+        **_scoring(config, section),
+        "images": section["evaluation"]["selection"]["images"],
+        "baselines": section["baselines"],
+        "extractor": _searched_extractor(config, section),
+    }
+
+
+def _search(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:
+    entry = section["searches"][_known(name, section["searches"], f"runs.{run}.searches")]
+    return {
+        **_scoring(config, section),
+        "images": section["evaluation"]["search"]["images"],
+        "search": {key: value for key, value in entry.items() if key not in _EXTENT},
+        "name": name,
+        "extractor": _searched_extractor(config, section),
+    }
+
+
+def _select(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:
+    entry = section["searches"][_known(name, section["searches"], f"runs.{run}.searches")]
+    return {
+        **_scoring(config, section),
+        "images": section["evaluation"]["selection"]["images"],
+        "finalists": entry["finalists"],
+        "name": name,
+        "extractor": _searched_extractor(config, section),
+    }
+
+
+def _evaluate(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:
+    return {
+        **_scoring(config, section),
+        "run": run,
+        **section["evaluation"]["report"],
+        "extractors": {role: extractor_id(config, name) for role, name in section["extractors"].items()},
+    }
+
+
+def _named(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:
+    return {"run": run}
+
+
+_OF_RUNS: dict[str, Callable[[Section, str, Section, str | None], dict[str, Any]]] = {
+    "reference": _reference,
+    "train": _train,
+    "collect": _collect,
+    "baselines": _baselines,
+    "search": _search,
+    "select": _select,
+    "evaluate": _evaluate,
+    "export": _named,
+    "report": _named,
+}
+STEPS = ("data", "extractor", *_OF_RUNS)

@@ -1,0 +1,105 @@
+"""A workflow small enough for tests, and how to run it with Snakemake in a folder of its own."""
+
+from __future__ import annotations
+
+import copy
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SNAKEFILE = REPOSITORY / "workflow" / "Snakefile"
+SEARCH = "results/tiny/search/evolution"
+
+_TRAINED = {"data": "digits", "steps": 20, "batch": 32}
+CONFIG: dict[str, Any] = {
+    "device": "cpu",
+    "data": {"digits": {"source": "digits", "held_out": 600}},
+    "extractors": {
+        "cnn": {**_TRAINED, "architecture": "cnn", "dimension": 8, "seed": 1},
+        "mlp": {**_TRAINED, "architecture": "mlp", "dimension": 8, "seed": 7},
+    },
+    "defaults": {
+        "data": "digits",
+        "network": {
+            "factory": "lcsc.generators.networks:ResidualMLP",
+            "args": {"image_shape": [1, 8, 8], "width": 16, "depth": 1},
+            "image_shape": [1, 8, 8],
+        },
+        "train": {"steps": 40, "batch": 32, "save_from": 22, "save_every": 2, "ema_rates": [0.8, 0.9]},
+        "extractors": {"search": "cnn", "held_out": "mlp"},
+        "evaluation": {
+            "chunk": 32,
+            "search": {"images": 64},
+            "selection": {"images": 64},
+            "report": {"images": 64, "blocks": 2},
+        },
+        "baselines": {"ema_shaped": [0.8, 0.9]},
+        "searches": {
+            "evolution": {
+                "generations": 3,
+                "generations_per_round": 2,
+                "population": 6,
+                "parents": 3,
+                "initial_rates": [0.8, 0.9],
+                "finalists": 3,
+            }
+        },
+    },
+    "runs": {"tiny": {}},
+}
+
+
+def small_config(generations: int = 3, per_round: int = 2, images: int = 64) -> dict[str, Any]:
+    """The configuration with another extent of the search."""
+    config = copy.deepcopy(CONFIG)
+    config["defaults"]["searches"]["evolution"] |= {
+        "generations": generations,
+        "generations_per_round": per_round,
+    }
+    config["defaults"]["evaluation"]["search"]["images"] = images
+    return config
+
+
+def command(folder: Path, config: Mapping[str, Any], *arguments: str, cores: int = 2) -> list[str]:
+    """The Snakemake command that runs the workflow with ``config`` in ``folder``."""
+    path = folder / "given.yaml"
+    path.write_text(yaml.safe_dump(dict(config), sort_keys=False), encoding="utf-8")
+    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--directory", str(folder)]
+    return [*snakemake, "--cores", str(cores), *arguments, "--configfile", str(path)]
+
+
+def environment() -> dict[str, str]:
+    """The environment of a user's shell: the package in ``sys.path`` need not be the installed one."""
+    return {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+
+
+def run_workflow(
+    folder: Path, config: Mapping[str, Any], *arguments: str, cores: int = 2, check: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run the workflow in ``folder``; stdout and stderr come back together."""
+    done = subprocess.run(
+        command(folder, config, *arguments, cores=cores),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0 or not check, done.stdout
+    return done
+
+
+def generation_paths(count: int) -> list[str]:
+    """The files of the first ``count`` generations, from the workflow's folder."""
+    return [f"{SEARCH}/generation-{index:04d}.json" for index in range(count)]
+
+
+def generation_bytes(folder: Path, count: int) -> list[bytes]:
+    """What the first ``count`` generations hold."""
+    return [(folder / path).read_bytes() for path in generation_paths(count)]

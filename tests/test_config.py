@@ -1,0 +1,275 @@
+"""The configuration: what is refused and how, what is filled in, and what fixes each step's result."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from small_workflow import CONFIG
+
+from lcsc.config import STEPS, data_id, extractor_id, load_config, resolve, rounds, step_settings
+from lcsc.errors import InputError
+from lcsc.files import canonical_json
+
+Config = dict[str, Any]
+
+
+def changed(*keys: Any, to: Any) -> Config:
+    """The small configuration with one value replaced; the first key may be a dotted path."""
+    config = copy.deepcopy(CONFIG)
+    *path, last = [*keys[0].split("."), *keys[1:]]
+    section = config
+    for key in path:
+        section = section.setdefault(key, {})
+    section[last] = to
+    return config
+
+
+def without(path: str) -> Config:
+    """The small configuration without one key."""
+    config = copy.deepcopy(CONFIG)
+    *above, last = path.split(".")
+    section = config
+    for key in above:
+        section = section[key]
+    del section[last]
+    return config
+
+
+def refusal(config: Config) -> str:
+    with pytest.raises(InputError) as caught:
+        resolve(config, source="my.yaml")
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith("my.yaml: ")
+    return message
+
+
+SEARCH = "defaults.searches.evolution"
+OTHER = {"digits": {"source": "digits", "held_out": 600}, "other": {"source": "digits", "held_out": 500}}
+
+
+@pytest.mark.parametrize(
+    ("config", "parts"),
+    [
+        (changed("device", to="gpu"), ['device: found "gpu"', "one of auto, cpu, cuda"]),
+        (changed("threads", to=0), ["threads: found 0", "a whole number of at least 1"]),
+        (changed("threads", to=True), ["threads: found true", "a whole number"]),
+        (changed("defaults.train.steps", to="many"), ['defaults.train.steps: found "many"', "whole number"]),
+        (changed("defaults.train.steps", to=2.0), ["defaults.train.steps: found 2.0", "whole number"]),
+        (changed("runs.tiny", to={"train": {"stepz": 3}}), ["runs.tiny.train.stepz", "unknown", "'steps'"]),
+        (changed("colour", to=1), ["colour: found an unknown key", "nearest known key is"]),
+        (changed("runs", to={}), ["runs: found an empty section", "at least one"]),
+        (changed("runs.tiny", to=None), ["runs.tiny: found nothing (null), expected a section"]),
+        (changed("runs.a b", to={}), ["runs: found the name 'a b'"]),
+        (changed("runs", "..", to={}), ["runs: found the name '..'"]),
+        (changed("runs.shared", to={}), ["runs.shared", "another name"]),
+        (changed("runs", 7, to={}), ["runs.7: found a key that YAML reads as int", "quotes"]),
+        (without("defaults.train.steps"), ["runs.tiny.train.steps: found nothing", "add this key"]),
+        (without("defaults.train"), ["runs.tiny.train: found nothing, expected 'train' or 'checkpoints'"]),
+        (without("data"), ["data: found nothing"]),
+        (changed("defaults.checkpoints", to={"folder": "x"}), ["defaults.train", "'checkpoints' beside it"]),
+        (changed("defaults.train.learning_rate", to="1e-3"), ['found "1e-3"', "write 0.001 in the file"]),
+        (changed("defaults.train.learning_rate", to=-0.1), ["learning_rate: found -0.1", "above 0"]),
+        (changed("defaults.train.learning_rate", to=float("nan")), ["learning_rate: found NaN"]),
+        (changed("defaults.train.ema_rates", to=[0.9, 1.0]), ["ema_rates[1]: found 1.0", "between 0 and 1"]),
+        (changed("defaults.train.ema_rates", to=[-0.1]), ["ema_rates[0]: found -0.1", "between 0 and 1"]),
+        (changed("defaults.train.save_from", to=41), ["defaults.train.save_from: found 41", "last (40)"]),
+        (changed("defaults.train.save_every", to=30), ["save_every: found 30", "at least two checkpoints"]),
+        (changed("defaults.train.scales", to=[80, 10]), ["scales: found [80, 10]", "smaller number first"]),
+        (changed("defaults.evaluation.search.images", to=1), ["search.images: found 1", "at least 2"]),
+        (changed("defaults.sampler", to={"sigmas": [1.0, 2.0]}), ["sigmas[1]: found 2.0 after 1.0"]),
+        (changed("defaults.sampler", to={"sigmas": [81.0]}), ["sigmas[0]: found 81.0", "sigma_max (80.0)"]),
+        (changed("defaults.preconditioning", to={"sigma_min": 90.0}), ["sigma_min: found 90.0", "below"]),
+        (changed("defaults.data", to="faces"), ['defaults.data: found "faces"', "a name in 'data': digits"]),
+        (changed("defaults.extractors.search", to="cnm"), ['extractors.search: found "cnm"', "cnn, mlp"]),
+        (changed("defaults.extractors.held_out", to="cnn"), ["held_out: found 'cnn' twice"]),
+        (changed("extractors.cnn.data", to="faces"), ['extractors.cnn.data: found "faces"']),
+        ({**changed("defaults.data", to="other"), "data": OTHER}, ["'cnn', trained on 'digits'", "'other'"]),
+        (changed("data.digits.held_out", to=1790), ["data.digits.held_out: found 1790", "10 to 1787"]),
+        (changed("data.digits.path", to="x.npz"), ["data.digits.path", "source: npz"]),
+        (changed("data.digits.source", to="npz"), ["data.digits.path: found nothing"]),
+        (changed(f"{SEARCH}.population", to=1), ["population: found 1", "at least 2"]),
+        (changed(f"{SEARCH}.parents", to=7), ["parents: found 7", "at most the population (6)"]),
+        (changed(f"{SEARCH}.parents", to=1), ["parents: found 1", "crossover"]),
+        (changed(f"{SEARCH}.finalists", to=19), ["finalists: found 19", "candidates scored (18)"]),
+        (changed(f"{SEARCH}.mutation_scale", to=[1.0, 0.1]), ["mutation_scale", "smaller number first"]),
+        (changed("defaults.searches", to={"ema": {}}), ["searches.ema", "another name"]),
+        (changed("runs.tiny", to={"searches": {"evolution": None}}), ["runs.tiny.searches: found an empty"]),
+        (changed("runs.tiny", to={"checkpoints": {"folder": "x", "pattern": "*"}}), ['pattern: found "*"']),
+        (
+            changed("runs.tiny", to={"checkpoints": {"folder": "x", "from_step": 9, "to_step": 9}}),
+            ["runs.tiny.checkpoints.from_step: found 9", "below to_step (9)"],
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_in_one_line(config: Config, parts: list[str]) -> None:
+    message = refusal(config)
+    for part in parts:
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("device: cpu\ndevice: auto\n", "line 2: the key 'device' stands twice"),
+        ("runs:\n  a: {train: {seed: 1, seed: 2}}\n", "line 2: the key 'seed' stands twice"),
+        ("device: !!python/object/apply:os.system [ls]\n", "line 1: could not determine a constructor"),
+        ("runs: [a\n", "line 2"),
+        ("", "found nothing, expected a YAML mapping"),
+        ("- a\n", "found list, expected a YAML mapping"),
+    ],
+)
+def test_a_file_that_is_no_configuration(tmp_path: Path, text: str, part: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=re.escape(part)) as caught:
+        load_config(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not found"):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_resolving_twice_changes_nothing() -> None:
+    once = resolve(CONFIG)
+    assert resolve(once) == once
+    assert "defaults" not in once
+    json.dumps(once, allow_nan=False)
+
+
+def test_the_given_configuration_is_left_alone() -> None:
+    before = copy.deepcopy(CONFIG)
+    resolve(CONFIG)["runs"]["tiny"]["network"]["args"]["width"] = 1
+    assert before == CONFIG
+
+
+def test_schema_defaults_are_filled_in() -> None:
+    run = resolve(CONFIG)["runs"]["tiny"]
+    assert run["sampler"] == {"kind": "consistency", "sigmas": [80.0]}
+    assert run["train"]["recipe"] == "consistency"
+    assert run["evaluation"]["candidates_per_block"] == 5
+
+
+def test_whole_numbers_are_the_same_setting_as_floats() -> None:
+    whole = changed("defaults.preconditioning", to={"sigma_max": 80, "sigma_min": 0.002})
+    assert canonical_json(resolve(whole)) == canonical_json(resolve(CONFIG))
+
+
+def test_a_run_wins_over_the_defaults_key_by_key() -> None:
+    config = changed("runs.tiny", to={"train": {"seed": 5}, "baselines": {"ema_shaped": [0.5]}})
+    run = resolve(config)["runs"]["tiny"]
+    assert run["train"]["seed"] == 5
+    assert run["train"]["steps"] == 40
+    assert run["baselines"]["ema_shaped"] == [0.5]
+
+
+def test_searches_merge_by_name_and_null_removes_one() -> None:
+    short = {"generations": 2}
+    config = changed("runs.tiny", to={"searches": {"evolution": None, "short": short}})
+    assert list(resolve(config)["runs"]["tiny"]["searches"]) == ["short"]
+    both = resolve(changed("runs.tiny", to={"searches": {"short": short, "evolution": {"seed": 3}}}))
+    searches = both["runs"]["tiny"]["searches"]
+    assert set(searches) == {"evolution", "short"}
+    assert searches["evolution"]["seed"] == 3
+    assert searches["evolution"]["population"] == 6
+
+
+def test_another_factory_takes_none_of_the_default_ones_arguments() -> None:
+    network = {"factory": "mine:make", "args": {"depth": 3}, "image_shape": [1, 8, 8]}
+    assert resolve(changed("runs.tiny", to={"network": network}))["runs"]["tiny"]["network"] == network
+
+
+def test_checkpoints_of_ones_own_replace_the_default_training() -> None:
+    run = resolve(changed("runs.tiny", to={"checkpoints": {"folder": "mine", "pattern": "*.pt"}}))["runs"]["tiny"]
+    assert "train" not in run
+    assert run["checkpoints"]["state_key"] is None
+
+
+def settings(config: Config, step: str) -> Config:
+    names = {"search": "evolution", "select": "evolution", "data": "digits"}
+    return step_settings(resolve(config), "tiny", step, name=names.get(step, "cnn"))
+
+
+@pytest.mark.parametrize(
+    ("config", "touched"),
+    [
+        (changed("device", to="cuda"), set()),
+        (changed(f"{SEARCH}.generations", to=9), set()),
+        (changed(f"{SEARCH}.generations_per_round", to=9), set()),
+        (changed(f"{SEARCH}.finalists", to=2), {"select"}),
+        (changed(f"{SEARCH}.seed", to=2), {"search"}),
+        (changed("defaults.train.seed", to=2), {"train"}),
+        (changed("defaults.baselines.ema_shaped", to=[0.7]), {"baselines"}),
+        (changed("defaults.evaluation.search.images", to=99), {"search"}),
+        (changed("defaults.evaluation.selection.images", to=99), {"baselines", "select"}),
+        (changed("defaults.evaluation.report.blocks", to=9), {"evaluate"}),
+        (changed("defaults.evaluation.seed", to=9), {"baselines", "search", "select", "evaluate"}),
+        (
+            changed("extractors.cnn.seed", to=9),
+            {"extractor", "reference", "baselines", "search", "select", "evaluate"},
+        ),
+        (
+            changed("data.digits.seed", to=9),
+            {"data", "extractor", "reference", "baselines", "search", "select", "evaluate"},
+        ),
+        (changed("threads", to=2), set(STEPS) - {"data", "collect", "export", "report"}),
+        (
+            changed("defaults.network.args.width", to=8),
+            {"train", "baselines", "search", "select", "evaluate"},
+        ),
+    ],
+)
+def test_settings_of_a_step_hold_what_fixes_its_result(config: Config, touched: set[str]) -> None:
+    assert {step for step in STEPS if settings(config, step) != settings(CONFIG, step)} == touched
+
+
+def test_ids_carry_name_and_hash() -> None:
+    config = resolve(CONFIG)
+    assert re.fullmatch(r"digits-[0-9a-f]{10}", data_id(config, "digits"))
+    assert re.fullmatch(r"cnn-[0-9a-f]{10}", extractor_id(config, "cnn"))
+    other = resolve(changed("data.digits.seed", to=1))
+    assert data_id(other, "digits") != data_id(config, "digits")
+    assert extractor_id(other, "cnn") != extractor_id(config, "cnn")
+    assert settings(CONFIG, "evaluate")["extractors"]["held_out"] == extractor_id(config, "mlp")
+
+
+@pytest.mark.parametrize(
+    ("call", "part"),
+    [
+        (lambda config: step_settings(config, "none", "train"), "found 'none', expected one of tiny"),
+        (lambda config: step_settings(config, "tiny", "paint"), "found 'paint', expected one of data"),
+        (lambda config: step_settings(config, "tiny", "search"), "found None, expected one of evolution"),
+        (lambda config: step_settings(config, None, "data", name="x"), "found 'x', expected one of digits"),
+    ],
+)
+def test_settings_of_what_is_not_there(call: Callable[[Config], Config], part: str) -> None:
+    with pytest.raises(InputError, match=re.escape(part)):
+        call(resolve(CONFIG))
+
+
+def test_a_run_of_ones_own_has_no_training_to_set() -> None:
+    config = resolve(changed("runs.tiny", to={"checkpoints": {"folder": "mine", "to_step": 9}}))
+    with pytest.raises(InputError, match="expected a training"):
+        step_settings(config, "tiny", "train")
+    assert step_settings(config, "tiny", "collect")["to_step"] == 9
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 60))
+def test_full_rounds_do_not_depend_on_the_total(size: int, total: int, more: int) -> None:
+    def of(generations: int) -> list[tuple[int, int]]:
+        return rounds({"generations": generations, "generations_per_round": size})
+
+    assert [first + i for first, count in of(total) for i in range(count)] == list(range(total))
+    full = [entry for entry in of(total) if entry[1] == size]
+    assert of(total + more)[: len(full)] == full

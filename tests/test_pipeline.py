@@ -1,0 +1,51 @@
+"""The whole workflow once, in small: what it makes, what it says, and that a second call does nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from small_workflow import environment, run_workflow, small_config
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("whole workflow")
+
+
+@pytest.fixture(scope="module")
+def said(folder: Path) -> str:
+    return run_workflow(folder, small_config()).stdout
+
+
+def test_the_main_job_ends_with_table_and_report(folder: Path, said: str) -> None:
+    run = folder / "results" / "tiny"
+    page = run / "report" / "report.html"
+    assert page.stat().st_size > 10_000
+    assert f"Report: {page}" in said
+    assert (run / "report" / "table.txt").read_text(encoding="utf-8").strip() in said
+    assert (run / "export" / "merged.safetensors").is_file()
+    assert "[search tiny]" in said
+
+
+def test_every_step_leaves_a_log_and_a_benchmark(folder: Path, said: str) -> None:
+    steps = ["train-constant", "train-decayed", "collect", "baselines", "search-evolution-0000"]
+    steps += ["search-evolution-0002", "select-evolution", "evaluate", "export", "report"]
+    for step in steps:
+        assert (folder / "logs" / "tiny" / f"{step}.log").stat().st_size > 0
+        assert (folder / "benchmarks" / "tiny" / f"{step}.tsv").stat().st_size > 0
+
+
+def test_a_second_call_does_nothing(folder: Path, said: str) -> None:
+    again = run_workflow(folder, small_config()).stdout
+    assert "Nothing to be done" in again
+
+
+def test_the_recipe_makes_the_merged_checkpoint_again(folder: Path, said: str) -> None:
+    run = folder / "results" / "tiny"
+    again = folder / "again.safetensors"
+    merge = [sys.executable, "-m", "lcsc", "merge", "--recipe", run / "export" / "recipe.json"]
+    subprocess.run([*merge, "--bank", run / "bank", "--output", again], env=environment(), check=True)
+    assert again.read_bytes() == (run / "export" / "merged.safetensors").read_bytes()

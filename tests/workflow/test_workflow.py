@@ -1,0 +1,212 @@
+"""The same bytes however a search is cut up, extended, killed or repeated; Snakemake does what it should."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+from small_workflow import (
+    REPOSITORY,
+    SEARCH,
+    command,
+    environment,
+    generation_bytes,
+    generation_paths,
+    run_workflow,
+    small_config,
+)
+
+pytestmark = pytest.mark.workflow
+
+Fresh = Callable[..., Path]
+
+
+def jobs_of(said: str) -> set[str]:
+    """The rules that Snakemake ran."""
+    return set(re.findall(r"^Finished jobid: \d+ \(Rule: (.+)\)$", said, re.MULTILINE))
+
+
+def evaluations(folder: Path) -> int:
+    """How many scores the journal holds."""
+    return sum(len(path.read_text().splitlines()) for path in (folder / SEARCH / "journal").glob("*.jsonl"))
+
+
+@pytest.mark.parametrize(("per_round", "count"), [(1, 8), (7, 15)])
+def test_rounds_of_any_length_give_the_same_bytes(fresh: Fresh, undisturbed: Path, per_round: int, count: int) -> None:
+    folder = fresh()
+    said = run_workflow(folder, small_config(count, per_round), *generation_paths(count)).stdout
+    assert len([job for job in jobs_of(said) if job.startswith("search_")]) == -(-count // per_round)
+    assert generation_bytes(folder, count) == generation_bytes(undisturbed, count)
+
+
+def test_an_extended_search_runs_the_new_rounds_only(fresh: Fresh, undisturbed: Path) -> None:
+    folder = fresh()
+    run_workflow(folder, small_config(10, 5), *generation_paths(10))
+    before = [(folder / path).stat().st_mtime_ns for path in generation_paths(10)]
+    said = run_workflow(folder, small_config(15, 5), *generation_paths(15)).stdout
+    assert jobs_of(said) == {"search_tiny_evolution_0010"}
+    assert [(folder / path).stat().st_mtime_ns for path in generation_paths(10)] == before
+    assert generation_bytes(folder, 15) == generation_bytes(undisturbed, 15)
+
+
+def test_a_search_extended_within_a_round_scores_nothing_twice(fresh: Fresh, undisturbed: Path) -> None:
+    folder = fresh()
+    run_workflow(folder, small_config(10, 20), *generation_paths(10))
+    assert evaluations(folder) == 10 * 6
+    said = run_workflow(folder, small_config(15, 20), *generation_paths(15)).stdout
+    assert jobs_of(said) == {"search_tiny_evolution_0000"}
+    assert evaluations(folder) == 15 * 6
+    assert generation_bytes(folder, 15) == generation_bytes(undisturbed, 15)
+
+
+def test_a_fresh_run_on_one_core_gives_the_same_bytes(tmp_path: Path, undisturbed: Path) -> None:
+    """A second run from nothing: also its checkpoints, bank, extractors, references and baselines."""
+    run_workflow(tmp_path, small_config(4, 20), "results/tiny/baselines.json", *generation_paths(4), cores=1)
+    shared = ["results/shared", "results/tiny/train", "results/tiny/bank", "results/tiny/baselines.json"]
+    for path in shared:
+        found = tmp_path / path
+        files = [found] if found.is_file() else [file for file in found.rglob("*") if file.is_file()]
+        for file in files:
+            relative = file.relative_to(tmp_path)
+            if "timings" not in relative.parts:
+                assert file.read_bytes() == (undisturbed / relative).read_bytes(), relative
+    assert generation_bytes(tmp_path, 4) == generation_bytes(undisturbed, 4)
+
+
+def kill_within_a_generation(folder: Path, arguments: list[str], scores: int) -> None:
+    """Start Snakemake and kill it and all its children without mercy once ``scores`` scores are known."""
+    process = subprocess.Popen(
+        arguments,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while evaluations(folder) < scores:
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    children = psutil.Process(process.pid).children(recursive=True)
+    os.killpg(process.pid, signal.SIGKILL)
+    for child in children:
+        if child.is_running():
+            child.kill()
+    process.wait()
+
+
+def test_a_killed_run_goes_on_and_scores_nothing_twice(fresh: Fresh) -> None:
+    config = small_config(4, 20, images=20_000)
+    killed, whole = fresh("killed"), fresh("whole")
+    run_workflow(whole, config, *generation_paths(4))
+    kill_within_a_generation(killed, command(killed, config, *generation_paths(4)), scores=9)
+    journal = next((killed / SEARCH / "journal").glob("*.jsonl"))
+    known = [json.loads(line) for line in journal.read_text().splitlines() if line.endswith("}")]
+    assert 9 <= len(known) < 24
+
+    run_workflow(killed, config, "--unlock")
+    run_workflow(killed, config, *generation_paths(4))
+    assert generation_bytes(killed, 4) == generation_bytes(whole, 4)
+    records = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert records[: len(known)] == known
+    assert len({record["candidate"] for record in records}) == len(records) == 24
+
+
+def test_a_changed_setting_runs_what_depends_on_it(fresh: Fresh) -> None:
+    folder = fresh()
+    config = small_config(2, 2)
+    run_workflow(folder, config, f"{SEARCH}/selection.json")
+    config["defaults"]["searches"]["evolution"]["finalists"] = 2
+    assert jobs_of(run_workflow(folder, config, f"{SEARCH}/selection.json").stdout) == {"select"}
+    config["defaults"]["searches"]["evolution"]["seed"] = 1
+    said = run_workflow(folder, config, f"{SEARCH}/selection.json").stdout
+    assert jobs_of(said) == {"search_tiny_evolution_0000", "select"}
+
+
+def test_checkpoints_of_ones_own(trained: Path, tmp_path: Path) -> None:
+    """No training, so no true EMAs; the source folder is left as it was."""
+    source = trained / "results/tiny/train/constant/checkpoints"
+    before = {path.name: path.read_bytes() for path in source.iterdir()}
+    config = small_config(2, 2)
+    config["runs"] = {"own": {"checkpoints": {"folder": str(source), "from_step": 26}}}
+    run_workflow(tmp_path, config)
+    baselines = json.loads((tmp_path / "results/own/baselines.json").read_text())
+    assert {entry["family"] for entry in baselines["entries"]} == {"last", "single", "uniform", "ema-shaped"}
+    assert (tmp_path / "results/own/export/merged.safetensors").is_file()
+    assert {path.name: path.read_bytes() for path in source.iterdir()} == before
+
+
+def test_runs_share_what_they_have_in_common(tmp_path: Path) -> None:
+    config = small_config()
+    config["runs"] = {f"seed-{seed}": {"train": {"seed": seed}} for seed in range(3)}
+    said = run_workflow(tmp_path, config, "--dry-run", "--quiet", "rules").stdout
+    counts = dict(line.split() for line in said.splitlines() if len(line.split()) == 2 and line.split()[1].isdigit())
+    assert counts["data"] == "1"
+    assert counts["train_extractor"] == "2"
+    assert counts["reference_statistics"] == "4"
+    assert counts["train"] == "6"
+
+
+def test_a_thousand_generations_are_planned(tmp_path: Path) -> None:
+    said = run_workflow(tmp_path, small_config(1000, 1), "--dry-run", "--quiet", "rules").stdout
+    assert "search_tiny_evolution_0999" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("device=gpu", 'device: found "gpu", expected one of auto, cpu, cuda'),
+        ("thread=2", "thread: found an unknown key"),
+        ("runs={tiny: {train: {steps: two}}}", 'runs.tiny.train.steps: found "two"'),
+    ],
+)
+def test_a_wrong_config_ends_with_one_line(tmp_path: Path, change: str, message: str) -> None:
+    done = run_workflow(tmp_path, small_config(), "--dry-run", "--config", change, check=False)
+    assert done.returncode == 2
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("Using ")]
+    assert len(lines) == 1
+    assert f"given.yaml + --config: {message}" in lines[0]
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    arguments = command(tmp_path, small_config(), "--dry-run")
+    path = tmp_path / "given.yaml"
+    path.write_text(path.read_text() + "device: cpu\n")
+    done = subprocess.run(arguments, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "the key 'device' stands twice" in done.stderr
+
+
+def test_a_failed_step_leaves_what_was_there(fresh: Fresh) -> None:
+    folder = fresh()
+    run_workflow(folder, small_config(2, 2), *generation_paths(2))
+    before = generation_bytes(folder, 2)
+    (folder / "results/tiny/bank/segment-0000.h5").write_bytes(b"no HDF5")
+    done = run_workflow(folder, small_config(4, 2), *generation_paths(4), "--rerun-triggers", "input", check=False)
+    assert done.returncode != 0
+    assert "segment-0000.h5" in done.stdout
+    assert "The logs of the steps" in done.stdout
+    assert generation_bytes(folder, 2) == before
+
+
+def test_lint_is_clean() -> None:
+    arguments = [sys.executable, "-m", "snakemake", "--lint"]
+    done = subprocess.run(arguments, cwd=REPOSITORY, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_configurations_of_the_repository_are_planned(tmp_path: Path) -> None:
+    for path in sorted((REPOSITORY / "config").glob("*.yaml")):
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        assert "report" in run_workflow(tmp_path, config, "--dry-run").stdout

@@ -1,0 +1,226 @@
+"""What the rules share: the configuration, paths, and the settings that make a step run again."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+try:
+    import lcsc.config as lcsc_config
+    from lcsc.errors import InputError
+    from lcsc.files import canonical_json
+except ImportError as error:
+    sys.exit(
+        f"lcsc is not installed for {sys.executable} ({error}); run: pip install -e ."
+    )
+
+# The jobs' shells find `lcsc` beside the Python that runs Snakemake, also where its environment is not activated.
+os.environ.update(
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+)
+
+# What `conda:` names with --software-deployment-method conda; lcsc itself comes from Snakemake's own environment.
+ENVIRONMENT = "../../environment.yml"
+# Workers of a step that scores candidates. Snakemake lowers it to the cores there are, and --max-threads
+# or --set-threads to what a cluster's node has. Results do not depend on it.
+WORKERS = 8
+
+
+def resolved(workflow, config):
+    """The complete configuration; ends Snakemake with one line where it is wrong."""
+    files = list(map(relative, workflow.overwrite_configfiles or workflow.configfiles))
+    try:
+        for path in files:
+            lcsc_config.read_yaml(path)
+        files += ["--config"] if workflow.config_settings.config else []
+        return lcsc_config.resolve(config, source=" + ".join(files))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def relative(path):
+    """``path`` from the working directory where it lies within."""
+    path = Path(path)
+    return str(
+        path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    )
+
+
+CONFIG = resolved(workflow, config)
+RUNS = CONFIG["runs"]
+DATA = {lcsc_config.data_id(CONFIG, name): name for name in CONFIG["data"]}
+EXTRACTORS = {
+    lcsc_config.extractor_id(CONFIG, name): name for name in CONFIG["extractors"]
+}
+DEVICE = CONFIG["device"]
+GPUS = int(DEVICE == "cuda")
+ROLES = ("search", "held_out")
+PARTS = ("train", "held-out")
+
+
+def reference_settings(data, extractor):
+    """The settings of the statistics of the images ``data`` for ``extractor``, both by id."""
+    run = next(
+        name for name in RUNS if lcsc_config.data_id(CONFIG, RUNS[name]["data"]) == data
+    )
+    return settings("reference", run, EXTRACTORS[extractor])
+
+
+def training_options(run):
+    """What the training of ``run`` adds to the baselines: its EMAs, and its twin whose learning rate decays."""
+    folder = f"results/{run}/train"
+    return (
+        ["--emas", f"{folder}/constant/ema", "--decayed", f"{folder}/decayed"]
+        if is_trained(run)
+        else []
+    )
+
+
+def one_of(names):
+    """A regular expression for any of ``names``."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def settings(step, run=None, name=None):
+    """What fixes the result of ``step``, as the text that stands in its rule's params."""
+    return canonical_json(lcsc_config.step_settings(CONFIG, run, step, name=name))
+
+
+def settings_of(step):
+    """A params function for ``step`` of the run that the wildcards name."""
+    return lambda wildcards: settings(
+        step, wildcards.run, getattr(wildcards, "search", None)
+    )
+
+
+def data_folder(run):
+    """Where the images of ``run`` are."""
+    return f"results/shared/data/{lcsc_config.data_id(CONFIG, RUNS[run]['data'])}"
+
+
+def extractor_data(extractor):
+    """The id of the images that the extractor with this id is trained on."""
+    return lcsc_config.step_settings(
+        CONFIG, None, "extractor", name=EXTRACTORS[extractor]
+    )["data_id"]
+
+
+def extractor_file(run, role):
+    """The extractor that ``run`` uses as ``search`` or ``held_out``."""
+    name = lcsc_config.extractor_id(CONFIG, RUNS[run]["extractors"][role])
+    return f"results/shared/extractors/{name}.safetensors"
+
+
+def reference_file(run, role, part):
+    """The statistics of a part of the images of ``run`` for one of its extractors."""
+    extractor = lcsc_config.extractor_id(CONFIG, RUNS[run]["extractors"][role])
+    return (
+        f"results/shared/references/{Path(data_folder(run)).name}.{part}.{extractor}.h5"
+    )
+
+
+def measures(run):
+    """The named inputs of every step that scores on search or selection noise."""
+    return {
+        "bank": f"results/{run}/bank/index.json",
+        "extractor": extractor_file(run, "search"),
+        "reference": reference_file(run, "search", "train"),
+    }
+
+
+def is_trained(run):
+    """Whether the workflow trains this run itself."""
+    return "train" in RUNS[run]
+
+
+def checkpoint_folder(run):
+    """Where the checkpoints of ``run`` are."""
+    return (
+        f"results/{run}/train/constant/checkpoints"
+        if is_trained(run)
+        else RUNS[run]["checkpoints"]["folder"]
+    )
+
+
+def merged_file(run):
+    """The merged checkpoint of ``run``, in the container of its checkpoints."""
+    suffix = (
+        ".safetensors"
+        if is_trained(run)
+        else Path(RUNS[run]["checkpoints"]["pattern"]).suffix
+    )
+    return f"results/{run}/export/merged{suffix}"
+
+
+def generations(run, search, first=0, count=None):
+    """The files of some generations of a search, all of them by default, in ascending order."""
+    stop = (
+        RUNS[run]["searches"][search]["generations"] if count is None else first + count
+    )
+    return [
+        f"results/{run}/search/{search}/generation-{index:04d}.json"
+        for index in range(first, stop)
+    ]
+
+
+def all_generations(run):
+    """The files of all generations of all searches of ``run``."""
+    return [
+        path for search in RUNS[run]["searches"] for path in generations(run, search)
+    ]
+
+
+def selections(run):
+    """The selection of each search of ``run``."""
+    return [
+        f"results/{run}/search/{search}/selection.json"
+        for search in RUNS[run]["searches"]
+    ]
+
+
+def search_rounds():
+    """Every round of every search: run, search, first generation, number of generations."""
+    for run, section in RUNS.items():
+        for search, entry in section["searches"].items():
+            for first, count in lcsc_config.rounds(entry):
+                yield run, search, first, count
+
+
+def timings(run):
+    """What each step of ``run`` and of what it shares took."""
+    shared = [
+        f"extractor-{Path(extractor_file(run, role)).stem}"
+        for role in ("search", "held_out")
+    ]
+    steps = ["train-constant", "train-decayed"] if is_trained(run) else []
+    steps += ["collect", "baselines"]
+    for search, entry in RUNS[run]["searches"].items():
+        steps += [
+            f"search-{search}-{first:04d}" for first, _ in lcsc_config.rounds(entry)
+        ]
+        steps.append(f"select-{search}")
+    steps += ["evaluate", "export"]
+    paths = [f"results/shared/timings/{step}.json" for step in shared]
+    return paths + [f"results/{run}/timings/{step}.json" for step in steps]
+
+
+def show_results():
+    """Print the table of each run and where its report is."""
+    for run in RUNS:
+        table, page = Path(f"results/{run}/report/table.txt"), Path(
+            f"results/{run}/report/report.html"
+        )
+        if table.is_file() and page.is_file():
+            print(
+                f"\n{table.read_text(encoding='utf-8').rstrip()}\n\nReport: {page.resolve()}",
+                file=sys.stderr,
+            )
+
+
+def show_logs():
+    """Say where the logs are."""
+    print(
+        f"\nA step failed. The logs of the steps: {Path('logs').resolve()}",
+        file=sys.stderr,
+    )

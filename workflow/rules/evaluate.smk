@@ -1,0 +1,73 @@
+rule final_evaluation:
+    input:
+        bank="results/{run}/bank/index.json",
+        baselines="results/{run}/baselines.json",
+        selections=lambda wildcards: selections(wildcards.run),
+        extractors=lambda wildcards: [
+            extractor_file(wildcards.run, role) for role in ROLES
+        ],
+        references=lambda wildcards: [
+            reference_file(wildcards.run, role, part)
+            for role in ROLES
+            for part in PARTS
+        ],
+        train=lambda wildcards: f"{data_folder(wildcards.run)}/train.npz",
+        held_out=lambda wildcards: f"{data_folder(wildcards.run)}/held-out.npz",
+    output:
+        evaluation="results/{run}/evaluation.json",
+        samples="results/{run}/samples.npz",
+        timing="results/{run}/timings/evaluate.json",
+    log:
+        "logs/{run}/evaluate.log",
+    benchmark:
+        "benchmarks/{run}/evaluate.tsv"
+    wildcard_constraints:
+        run=one_of(RUNS),
+    conda:
+        ENVIRONMENT
+    threads: WORKERS
+    resources:
+        gpu=GPUS,
+        mem_mb=4000,
+        runtime=240,
+        device=DEVICE,
+    params:
+        settings=settings_of("evaluate"),
+    shell:
+        "lcsc evaluate --settings {params.settings:q} --bank {input.bank:q} --baselines {input.baselines:q}"
+        " --selection {input.selections:q} --extractors {input.extractors:q} --references {input.references:q}"
+        " --train-images {input.train:q} --held-out-images {input.held_out:q} --processes {threads}"
+        " --output {output.evaluation:q} --samples {output.samples:q} --device {resources.device}"
+        " --log {log:q} --timing {output.timing:q}"
+
+
+# A rule for each run, since the merged checkpoint has the suffix of the run's own ones.
+for run in RUNS:
+
+    rule:
+        name:
+            f"export_{run}"
+        input:
+            bank=f"results/{run}/bank/index.json",
+            selections=selections(run),
+        output:
+            merged=merged_file(run),
+            recipe=f"results/{run}/export/recipe.json",
+            timing=f"results/{run}/timings/export.json",
+        log:
+            f"logs/{run}/export.log",
+        benchmark:
+            f"benchmarks/{run}/export.tsv"
+        conda:
+            ENVIRONMENT
+        threads: 1
+        resources:
+            gpu=0,
+            mem_mb=2000,
+            runtime=120,
+        params:
+            settings=settings("export", run),
+        shell:
+            "lcsc export --settings {params.settings:q} --bank {input.bank:q} --selection {input.selections:q}"
+            " --output {output.merged:q} --recipe {output.recipe:q}"
+            " --log {log:q} --timing {output.timing:q}"

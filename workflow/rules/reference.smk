@@ -1,0 +1,30 @@
+# Once for each (images, part, extractor), whatever the runs that use it.
+rule reference_statistics:
+    input:
+        images="results/shared/data/{data}/{part}.npz",
+        extractor="results/shared/extractors/{extractor}.safetensors",
+    output:
+        reference="results/shared/references/{data}.{part}.{extractor}.h5",
+    log:
+        "logs/shared/reference-{data}.{part}.{extractor}.log",
+    benchmark:
+        "benchmarks/shared/reference-{data}.{part}.{extractor}.tsv"
+    wildcard_constraints:
+        data=one_of(DATA),
+        part="train|held-out",
+        extractor=one_of(EXTRACTORS),
+    conda:
+        ENVIRONMENT
+    threads: CONFIG["threads"]
+    resources:
+        gpu=GPUS,
+        mem_mb=2000,
+        runtime=60,
+        device=DEVICE,
+    params:
+        settings=lambda wildcards: reference_settings(
+            wildcards.data, wildcards.extractor
+        ),
+    shell:
+        "lcsc reference --settings {params.settings:q} --images {input.images:q} --extractor {input.extractor:q}"
+        " --output {output.reference:q} --device {resources.device} --log {log:q}"

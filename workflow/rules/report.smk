@@ -1,0 +1,77 @@
+rule report:
+    input:
+        evaluation="results/{run}/evaluation.json",
+        baselines="results/{run}/baselines.json",
+        selections=lambda wildcards: selections(wildcards.run),
+        generations=lambda wildcards: all_generations(wildcards.run),
+        samples="results/{run}/samples.npz",
+        timings=lambda wildcards: timings(wildcards.run),
+        bank="results/{run}/bank/index.json",
+        recipe="results/{run}/export/recipe.json",
+        merged=lambda wildcards: merged_file(wildcards.run),
+    output:
+        page=report(
+            "results/{run}/report/report.html",
+            caption="../report/report.rst",
+            category="{run}",
+            labels={"what": "the whole report"},
+        ),
+        table=report(
+            "results/{run}/report/table.html",
+            caption="../report/table.rst",
+            category="{run}",
+            labels={"what": "result table"},
+        ),
+        result=report(
+            "results/{run}/report/result.svg",
+            caption="../report/result.rst",
+            category="{run}",
+            labels={"what": "result"},
+        ),
+        convergence=report(
+            "results/{run}/report/convergence.svg",
+            caption="../report/convergence.rst",
+            category="{run}",
+            labels={"what": "convergence of the search"},
+        ),
+        coefficients=report(
+            "results/{run}/report/coefficients.svg",
+            caption="../report/coefficients.rst",
+            category="{run}",
+            labels={"what": "coefficients"},
+        ),
+        images=report(
+            "results/{run}/report/images.png",
+            caption="../report/images.rst",
+            category="{run}",
+            labels={"what": "images"},
+        ),
+        cost=report(
+            "results/{run}/report/cost.svg",
+            caption="../report/cost.rst",
+            category="{run}",
+            labels={"what": "cost"},
+        ),
+        text="results/{run}/report/table.txt",
+    log:
+        "logs/{run}/report.log",
+    benchmark:
+        "benchmarks/{run}/report.tsv"
+    wildcard_constraints:
+        run=one_of(RUNS),
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=1500,
+        runtime=30,
+    params:
+        settings=settings_of("report"),
+        figures=subpath(output.page, parent=True),
+    shell:
+        "lcsc report --settings {params.settings:q} --evaluation {input.evaluation:q}"
+        " --baselines {input.baselines:q} --selection {input.selections:q}"
+        " --generations {input.generations:q} --samples {input.samples:q} --timings {input.timings:q}"
+        " --bank {input.bank:q} --recipe {input.recipe:q} --merged {input.merged:q} --figures {params.figures:q}"
+        " --output {output.page:q} --log {log:q}"

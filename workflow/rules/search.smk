@@ -1,0 +1,104 @@
+rule baselines:
+    input:
+        unpack(lambda wildcards: measures(wildcards.run)),
+        trained=lambda wildcards: (
+            expand(
+                "results/{run}/train/{schedule}/manifest.json",
+                run=wildcards.run,
+                schedule=["constant", "decayed"],
+            )
+            if is_trained(wildcards.run)
+            else []
+        ),
+    output:
+        baselines="results/{run}/baselines.json",
+        timing="results/{run}/timings/baselines.json",
+    log:
+        "logs/{run}/baselines.log",
+    benchmark:
+        "benchmarks/{run}/baselines.tsv"
+    wildcard_constraints:
+        run=one_of(RUNS),
+    conda:
+        ENVIRONMENT
+    threads: WORKERS
+    resources:
+        gpu=GPUS,
+        mem_mb=4000,
+        runtime=240,
+        device=DEVICE,
+    params:
+        settings=settings_of("baselines"),
+        trainings=lambda wildcards: training_options(wildcards.run),
+    shell:
+        "lcsc baselines --settings {params.settings:q} --bank {input.bank:q} --extractor {input.extractor:q}"
+        " --reference {input.reference:q} {params.trainings:q} --processes {threads}"
+        " --output {output.baselines:q} --device {resources.device} --log {log:q} --timing {output.timing:q}"
+
+
+# One rule for each round, with its generations by name: rounds start at multiples of `generations_per_round`,
+# and the total stands in no params, so a longer search runs only what is new. A round that was killed goes on
+# from its journal, which Snakemake does not know.
+for run, search, first, count in search_rounds():
+
+    rule:
+        name:
+            f"search_{run}_{search}_{first:04d}"
+        input:
+            **measures(run),
+            previous=generations(run, search, first - 1, 1) if first else [],
+        output:
+            generations=generations(run, search, first, count),
+            timing=f"results/{run}/timings/search-{search}-{first:04d}.json",
+        log:
+            f"logs/{run}/search-{search}-{first:04d}.log",
+        benchmark:
+            f"benchmarks/{run}/search-{search}-{first:04d}.tsv"
+        conda:
+            ENVIRONMENT
+        threads: WORKERS
+        resources:
+            gpu=GPUS,
+            mem_mb=4000,
+            runtime=720,
+            device=DEVICE,
+        params:
+            settings=settings("search", run, search),
+            folder=lambda wildcards, output: Path(output.generations[0]).parent,
+            first=first,
+            number=count,
+        shell:
+            "lcsc search --settings {params.settings:q} --bank {input.bank:q} --extractor {input.extractor:q}"
+            " --reference {input.reference:q} --first {params.first} --count {params.number}"
+            " --processes {threads} --output {params.folder:q} --device {resources.device}"
+            " --log {log:q} --timing {output.timing:q}"
+
+
+# All generations in ascending order: from the end of a long chain Snakemake would recurse too deep.
+rule select:
+    input:
+        unpack(lambda wildcards: measures(wildcards.run)),
+        generations=lambda wildcards: generations(wildcards.run, wildcards.search),
+    output:
+        selection="results/{run}/search/{search}/selection.json",
+        timing="results/{run}/timings/select-{search}.json",
+    log:
+        "logs/{run}/select-{search}.log",
+    benchmark:
+        "benchmarks/{run}/select-{search}.tsv"
+    wildcard_constraints:
+        run=one_of(RUNS),
+    conda:
+        ENVIRONMENT
+    threads: WORKERS
+    resources:
+        gpu=GPUS,
+        mem_mb=4000,
+        runtime=120,
+        device=DEVICE,
+    params:
+        settings=settings_of("select"),
+    shell:
+        "lcsc select --settings {params.settings:q} --bank {input.bank:q} --extractor {input.extractor:q}"
+        " --reference {input.reference:q} --generations {input.generations:q} --processes {threads}"
+        " --output {output.selection:q} --device {resources.device} --log {log:q} --timing {output.timing:q}"

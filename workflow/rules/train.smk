@@ -1,0 +1,85 @@
+rule data:
+    input:
+        images=lambda wildcards: CONFIG["data"][DATA[wildcards.data]]["path"] or [],
+    output:
+        train="results/shared/data/{data}/train.npz",
+        held_out="results/shared/data/{data}/held-out.npz",
+    log:
+        "logs/shared/data-{data}.log",
+    benchmark:
+        "benchmarks/shared/data-{data}.tsv"
+    wildcard_constraints:
+        data=one_of(DATA),
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=1500,
+        runtime=10,
+    params:
+        settings=lambda wildcards: settings("data", name=DATA[wildcards.data]),
+        folder=subpath(output.train, parent=True),
+    shell:
+        "lcsc data --settings {params.settings:q} --output {params.folder:q} --log {log:q}"
+
+
+# The held-out images lie in a file of their own, which no training has as its input.
+rule train_extractor:
+    input:
+        images=lambda wildcards: f"results/shared/data/{extractor_data(wildcards.extractor)}/train.npz",
+    output:
+        extractor="results/shared/extractors/{extractor}.safetensors",
+        timing="results/shared/timings/extractor-{extractor}.json",
+    log:
+        "logs/shared/extractor-{extractor}.log",
+    benchmark:
+        "benchmarks/shared/extractor-{extractor}.tsv"
+    wildcard_constraints:
+        extractor=one_of(EXTRACTORS),
+    conda:
+        ENVIRONMENT
+    threads: CONFIG["threads"]
+    resources:
+        gpu=GPUS,
+        mem_mb=2000,
+        runtime=60,
+        device=DEVICE,
+    params:
+        settings=lambda wildcards: settings(
+            "extractor", name=EXTRACTORS[wildcards.extractor]
+        ),
+    shell:
+        "lcsc extractor --settings {params.settings:q} --data {input.images:q} --output {output.extractor:q}"
+        " --device {resources.device} --log {log:q} --timing {output.timing:q}"
+
+
+rule train:
+    input:
+        images=lambda wildcards: f"{data_folder(wildcards.run)}/train.npz",
+    output:
+        manifest="results/{run}/train/{schedule}/manifest.json",
+        checkpoints=directory("results/{run}/train/{schedule}/checkpoints"),
+        emas=directory("results/{run}/train/{schedule}/ema"),
+        timing="results/{run}/timings/train-{schedule}.json",
+    log:
+        "logs/{run}/train-{schedule}.log",
+    benchmark:
+        "benchmarks/{run}/train-{schedule}.tsv"
+    wildcard_constraints:
+        run=one_of(filter(is_trained, RUNS)),
+        schedule="constant|decayed",
+    conda:
+        ENVIRONMENT
+    threads: CONFIG["threads"]
+    resources:
+        gpu=GPUS,
+        mem_mb=2000,
+        runtime=720,
+        device=DEVICE,
+    params:
+        settings=settings_of("train"),
+        folder=subpath(output.manifest, parent=True),
+    shell:
+        "lcsc train --settings {params.settings:q} --data {input.images:q} --schedule {wildcards.schedule}"
+        " --output {params.folder:q} --device {resources.device} --log {log:q} --timing {output.timing:q}"
