@@ -38,8 +38,8 @@ class Context:
     noise_arrays: int
 
     @classmethod
-    def open(cls, settings: Mapping[str, Any], bank_path: Path, device: torch.device, processes: int) -> Context:
-        """Open the bank and build one generator for each worker (one alone where there is a single GPU)."""
+    def open(cls, settings: Mapping[str, Any], bank_path: Path, device: torch.device, count: int) -> Context:
+        """Open the bank and build ``count`` workers' generators (one on a GPU, which one worker fills)."""
         bank = Bank.open(bank_path).resident()
         generator_settings = {key: settings[key] for key in GENERATOR_KEYS}
         others = bank.others()
@@ -48,8 +48,7 @@ class Context:
             return build_generator(generator_settings, bank.tensors, others, device)
 
         first = make()
-        count = processes if device.type == "cpu" else 1
-        workers = Workers(make, count, int(settings["threads"]))
+        workers = Workers(make, count if device.type == "cpu" else 1, int(settings["threads"]))
         return cls(settings, bank, workers, device, first.nfe, tuple(first.image_shape), first.noise_arrays)
 
     def noise(self, purpose: seeds.Purpose, iteration: int, images: int) -> Noise:

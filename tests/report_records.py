@@ -222,7 +222,7 @@ def write_timings(folder: Path, searches: Sequence[str]) -> list[Path]:
         paths.append(folder / "timings" / f"{number:02d}-{step}.json")
         record = {
             "step": step, "seconds": seconds, "evaluations": evaluations, "images": images,
-            "peak_memory_mb": 512.5, "device": "cpu", "threads": 1, "processes": 2,
+            "peak_memory_mb": 512.5, "device": "cpu", "threads": 1, "workers": 2,
         }  # fmt: skip
         write_json(paths[-1], record, kind="timing")
     return paths

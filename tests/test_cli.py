@@ -68,7 +68,7 @@ def test_a_search_by_hand_is_the_same_in_one_round_and_in_two(tiny_run, tmp_path
     common = [*measures(tiny_run), *settings(**SCORING, images=60, name="evolution", search=SEARCH)]
     timing = tmp_path / "timing.json"
     assert lcsc("search", *common, "--count", 3, "--output", tmp_path / "a", "--timing", timing) == 0
-    assert lcsc("search", *common, "--count", 2, "--output", tmp_path / "b", "--processes", 2) == 0
+    assert lcsc("search", *common, "--count", 2, "--output", tmp_path / "b", "--cores", 2) == 0
     assert lcsc("search", *common, "--first", 2, "--count", 1, "--output", tmp_path / "b") == 0
     for number in range(3):
         name = f"generation-{number:04d}.json"

@@ -44,11 +44,11 @@ def by_name(entries):
     return {entry["name"]: entry for entry in entries}
 
 
-def evaluation(tiny_run, processes=1):
+def evaluation(tiny_run, workers=1):
     references = [tiny_run.reference(name, part) for name in NAMES for part in ("train", "held-out")]
     columns = final.make_columns([tiny_run.extractor(name) for name in NAMES], references)
     parts = [load_part(tiny_run.folder / f"{part}.npz").images for part in ("train", "held-out")]
-    return final.FinalEvaluation(tiny_run.context(processes), columns, final.RealImages.of(*parts), 120, 3)
+    return final.FinalEvaluation(tiny_run.context(workers), columns, final.RealImages.of(*parts), 120, 3)
 
 
 def test_every_family_is_there_and_the_best_is_chosen(scored):

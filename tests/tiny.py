@@ -55,8 +55,8 @@ class TinyRun:
     def reference(self, name: str, part: str = "train") -> ReferenceFile:
         return read_reference(self.folder / f"{part}.{name}.h5")
 
-    def context(self, processes: int = 1) -> Context:
-        return Context.open(SCORING, self.folder / "bank", CPU, processes)
+    def context(self, workers: int = 1) -> Context:
+        return Context.open(SCORING, self.folder / "bank", CPU, workers)
 
 
 def make_tiny_run(folder: Path) -> TinyRun:

@@ -121,7 +121,7 @@ def _scoring(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
     parser = _command(commands, name, text)
     parser.set_defaults(run=f"{SCORING_STEPS}:{name}")
     parser.add_argument("--bank", type=Path, required=True, help="the bank's folder or its index.json")
-    parser.add_argument("--processes", type=int, default=1, metavar="N", help="workers; changes the time alone")
+    parser.add_argument("--cores", type=int, default=1, metavar="N", help="cores to use; changes the time alone")
     return parser
 
 

@@ -27,8 +27,8 @@ def _context(options: argparse.Namespace, settings: dict[str, Any], cost: Cost) 
     logger.debug("settings %s", canonical_json(settings))
     device = resolve_device(options.device)
     with deterministic(threads):
-        context = Context.open(settings, options.bank, device, options.processes)
-        cost.threads, cost.processes, cost.device = threads, context.workers.count, device.type
+        context = Context.open(settings, options.bank, device, max(1, options.cores // threads))
+        cost.threads, cost.workers, cost.device = threads, context.workers.count, device.type
         yield context
 
 

@@ -45,7 +45,7 @@ class Cost:
 
     evaluations: int = 0
     images: int = 0
-    processes: int = 1
+    workers: int = 1
     threads: int = 1
     device: str = "cpu"
     earlier_seconds: float = 0.0
@@ -61,9 +61,9 @@ def measured(step: str, options: argparse.Namespace) -> Iterator[Cost]:
     peak = peak_memory_mb()
     logger.debug(
         "done in %.1f s · peak memory %.0f MB · device %s · %d worker(s) of %d thread(s)",
-        seconds, peak, cost.device, cost.processes, cost.threads,
+        seconds, peak, cost.device, cost.workers, cost.threads,
     )  # fmt: skip
     if options.timing is not None:
         record = {"step": step, "seconds": seconds, "peak_memory_mb": peak}
         record |= {"evaluations": cost.evaluations, "images": cost.images, "device": cost.device}
-        write_json(options.timing, {**record, "threads": cost.threads, "processes": cost.processes}, kind="timing")
+        write_json(options.timing, {**record, "threads": cost.threads, "workers": cost.workers}, kind="timing")

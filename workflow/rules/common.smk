@@ -7,6 +7,7 @@ from pathlib import Path
 
 try:
     import lcsc.config as lcsc_config
+    from lcsc import layout
     from lcsc.errors import InputError
     from lcsc.files import canonical_json
 except ImportError as error:
@@ -96,7 +97,7 @@ def settings_of(step):
 
 def data_folder(run):
     """Where the images of ``run`` are."""
-    return f"results/shared/data/{lcsc_config.data_id(CONFIG, RUNS[run]['data'])}"
+    return layout.data_folder(CONFIG, run)
 
 
 def extractor_data(extractor):
@@ -108,22 +109,18 @@ def extractor_data(extractor):
 
 def extractor_file(run, role):
     """The extractor that ``run`` uses as ``search`` or ``held_out``."""
-    name = lcsc_config.extractor_id(CONFIG, RUNS[run]["extractors"][role])
-    return f"results/shared/extractors/{name}.safetensors"
+    return layout.extractor_file(CONFIG, run, role)
 
 
 def reference_file(run, role, part):
     """The statistics of a part of the images of ``run`` for one of its extractors."""
-    extractor = lcsc_config.extractor_id(CONFIG, RUNS[run]["extractors"][role])
-    return (
-        f"results/shared/references/{Path(data_folder(run)).name}.{part}.{extractor}.h5"
-    )
+    return layout.reference_file(CONFIG, run, role, part)
 
 
 def measures(run):
     """The named inputs of every step that scores on search or selection noise."""
     return {
-        "bank": f"results/{run}/bank/index.json",
+        "bank": layout.bank_index(run),
         "extractor": extractor_file(run, "search"),
         "reference": reference_file(run, "search", "train"),
     }

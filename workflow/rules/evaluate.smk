@@ -36,7 +36,7 @@ rule final_evaluation:
     shell:
         "lcsc evaluate --settings {params.settings:q} --bank {input.bank:q} --baselines {input.baselines:q}"
         " --selection {input.selections:q} --extractors {input.extractors:q} --references {input.references:q}"
-        " --train-images {input.train:q} --held-out-images {input.held_out:q} --processes {threads}"
+        " --train-images {input.train:q} --held-out-images {input.held_out:q} --cores {threads}"
         " --output {output.evaluation:q} --samples {output.samples:q} --device {resources.device}"
         " --log {log:q} --timing {output.timing:q}"
 

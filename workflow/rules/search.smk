@@ -32,7 +32,7 @@ rule baselines:
         trainings=lambda wildcards: training_options(wildcards.run),
     shell:
         "lcsc baselines --settings {params.settings:q} --bank {input.bank:q} --extractor {input.extractor:q}"
-        " --reference {input.reference:q} {params.trainings:q} --processes {threads}"
+        " --reference {input.reference:q} {params.trainings:q} --cores {threads}"
         " --output {output.baselines:q} --device {resources.device} --log {log:q} --timing {output.timing:q}"
 
 
@@ -70,7 +70,7 @@ for run, search, first, count in search_rounds():
         shell:
             "lcsc search --settings {params.settings:q} --bank {input.bank:q} --extractor {input.extractor:q}"
             " --reference {input.reference:q} --first {params.first} --count {params.number}"
-            " --processes {threads} --output {params.folder:q} --device {resources.device}"
+            " --cores {threads} --output {params.folder:q} --device {resources.device}"
             " --log {log:q} --timing {output.timing:q}"
 
 
@@ -100,5 +100,5 @@ rule select:
         settings=settings_of("select"),
     shell:
         "lcsc select --settings {params.settings:q} --bank {input.bank:q} --extractor {input.extractor:q}"
-        " --reference {input.reference:q} --generations {input.generations:q} --processes {threads}"
+        " --reference {input.reference:q} --generations {input.generations:q} --cores {threads}"
         " --output {output.selection:q} --device {resources.device} --log {log:q} --timing {output.timing:q}"
