@@ -100,15 +100,25 @@ def methods(baselines: Mapping[str, Any], selections: Sequence[Mapping[str, Any]
     for family in FAMILIES:
         if family in baselines["chosen"]:
             entry = entries[baselines["chosen"][family]]
-            prefix = {"ema": "Best EMA", "single": "Best single"}.get(family)
-            named = f"{prefix} ({entry['label']})" if prefix else entry["label"]
-            rows.append({**_method(entry, named), "name": family, "family": family})
+            rows.append({**_method(entry, _chosen_label(family, entry)), "name": family, "family": family})
     for selection in selections:
         chosen = selection["finalists"][selection["chosen"]]
         found = {"kind": "coefficients", "coefficients": chosen["coefficients"]}
         label = f"LCSC ({selection['search']})"
         rows.append({"name": selection["search"], "family": "search", "label": label, "weights": found})
     return rows
+
+
+def _chosen_label(family: str, entry: Mapping[str, Any]) -> str:
+    """The label of a family's choice, with what was chosen in brackets."""
+    rate = entry["parameter"]
+    if family == "single":
+        return f"Best single (step {rate:,})"
+    if family == "ema":
+        return f"Best EMA ({'' if entry['family'] == 'ema' else 'EMA-shaped '}{rate:g})"
+    if family == "decayed":
+        return f"LR decayed ({'last' if rate is None else f'EMA {rate:g}'})"
+    return str(entry["label"])
 
 
 def hindsight_methods(baselines: Mapping[str, Any]) -> list[dict[str, Any]]:

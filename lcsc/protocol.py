@@ -14,13 +14,12 @@ from lcsc.files import hash_of
 class Protocol:
     """How coefficients become a score.
 
-    ``generator`` holds the settings of network, preconditioning and sampler, ``weights`` what the weights come
-    from (the bank's identity), ``extractor`` and ``reference`` the names and hashes of what measures.
+    ``generator`` holds the settings of network, preconditioning and sampler; ``extractor`` and ``reference`` the
+    names and hashes of what measures. What is measured is no part of it: records name their bank beside it.
     """
 
     generator: Mapping[str, Any]
     nfe: int
-    weights: str
     purpose: str
     seed: int
     iteration: int
@@ -56,4 +55,13 @@ def require_protocol(found: str, expected: str, where: str) -> None:
         raise InputError(
             f"{where}: protocol {found[:12]}, expected {expected[:12]}; the settings, the extractor, the reference or "
             "the bank have changed since: remove the file, or use the settings that made it"
+        )
+
+
+def require_bank(found: str, expected: str, where: object) -> None:
+    """Refuse what was made from another bank (by its identity)."""
+    if found != expected:
+        raise InputError(
+            f"{where}: made from bank {found[:12]}, expected {expected[:12]}; the checkpoints have changed since: make "
+            "it again, or give the bank it was made from"
         )

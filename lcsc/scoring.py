@@ -86,7 +86,6 @@ class Context:
         return Protocol(
             generator={key: self.settings[key] for key in GENERATOR_KEYS},
             nfe=self.nfe,
-            weights=self.bank.identity,
             purpose=purpose,
             seed=int(self.settings["evaluation"]["seed"]),
             iteration=iteration,

@@ -7,6 +7,7 @@ import pytest
 
 from lcsc.errors import InputError, LcscError
 from lcsc.evaluation import Score
+from lcsc.files import hash_of
 from lcsc.search import SearchSpace, make_search
 from lcsc.search.driver import run_generations
 from lcsc.search.generations import generation_path, read_generation
@@ -96,6 +97,8 @@ def test_another_protocol_or_other_settings_are_refused(tmp_path):
     run(tmp_path, [(0, 2)])
     with pytest.raises(InputError, match="protocol pppppppppppp, expected qqqqqqqqqqqq"):
         run(tmp_path, [(2, 1)], about=ABOUT | {"protocol": "q" * 64})
+    with pytest.raises(InputError, match="made from bank b, expected c"):
+        run(tmp_path, [(2, 1)], about=ABOUT | {"bank": "c"})
     with pytest.raises(InputError, match="other settings of the search"):
         run(tmp_path, [(2, 1)], about=ABOUT | {"settings": SETTINGS | {"crossover": 0.1}})
 
@@ -132,4 +135,4 @@ def test_a_generation_without_any_score_is_an_error(tmp_path):
 
 def test_journal_is_kept_beside_the_generations(tmp_path):
     run(tmp_path, [(0, 2)])
-    assert len(Journal(tmp_path / "journal", ABOUT["protocol"])) == 12
+    assert len(Journal(tmp_path / "journal", hash_of([ABOUT["protocol"], ABOUT["bank"]]))) == 12

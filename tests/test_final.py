@@ -92,7 +92,7 @@ def test_finalists_are_the_best_of_all_generations(tiny_run):
         scores = [None, *rng.permutation(40)[:4].astype(float)]
         rows = [averaging.ema_shaped(steps, rate) for rate in rng.uniform(0.5, 0.99, 5)]
         scored = tuple(Scored(Candidate(row, "x"), score) for row, score in zip(rows, scores, strict=True))
-        generations.append(Generation(number, "p", {}, scored, (None,) * 5, {}, None))
+        generations.append(Generation(number, "p", "b", {}, scored, (None,) * 5, {}, None))
     rows = finalists(generations, 6)
     scores = sorted(item.score for g in generations for item in g.scored if item.score is not None)
     assert [row["search_score"] for row in rows] == scores[:6]

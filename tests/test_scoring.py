@@ -115,7 +115,8 @@ def test_the_protocol_names_all_that_fixes_a_score(tiny_run):
         context.protocol(extractor, tiny_run.reference("cnn", "held-out"), "search", 200),
         context.protocol(tiny_run.extractor("mlp"), reference, "search", 200),
         dataclasses.replace(base, threads=2),
-        dataclasses.replace(base, weights="another bank"),
+        dataclasses.replace(base, device="cuda"),
+        dataclasses.replace(base, candidates_per_block=1),
     ]
     changed = {**SCORING, "sampler": {"kind": "consistency", "sigmas": [80.0, 1.0]}}
     others.append(Context.open(changed, tiny_run.folder / "bank", CPU, 1).protocol(extractor, reference, "search", 200))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lcsc.cli.settings import Cost, measured, step_settings_of
@@ -55,6 +56,7 @@ def baselines(options: argparse.Namespace) -> None:
         chosen = steps.choose(scored)
         record = {
             "protocol": protocol.hash,
+            "bank": context.bank.identity,
             "images": images,
             "entries": scored,
             "chosen": chosen,
@@ -107,6 +109,7 @@ def select(options: argparse.Namespace) -> None:
         measured(f"select-{settings['name']}", options) as cost,
         _context(options, settings, cost) as context,
     ):
+        from lcsc.protocol import require_bank
         from lcsc.scoring import load_measures
         from lcsc.search.generations import read_generation
         from lcsc.selection import finalists
@@ -117,12 +120,15 @@ def select(options: argparse.Namespace) -> None:
         protocol = context.protocol(extractor, reference, "selection", images)
         _log_protocol(protocol)
         generations = [read_generation(path) for path in options.generations]
+        for path, generation in zip(options.generations, generations, strict=True):
+            require_bank(generation.bank, context.bank.identity, path)
         rows = finalists(generations, int(settings["finalists"]))
         evaluator = context.evaluator(extractor, reference, "selection", images)
         record = choose(context, evaluator, rows)
         method = read_json(options.generations[0], kind="generation")["method"]
         evaluations = sum(len(generation.scored) for generation in generations)
         about = {"search": settings["name"], "method": method, "protocol": protocol.hash, "images": images}
+        about["bank"] = context.bank.identity
         write_json(options.output, {**about, **record, "evaluations": evaluations}, kind="selection")
         cost.evaluations, cost.images = len(rows), len(rows) * images
 
@@ -140,8 +146,8 @@ def evaluate(options: argparse.Namespace) -> None:
         real = final.RealImages.of(load_part(options.train_images).images, load_part(options.held_out_images).images)
         images, blocks = int(settings["images"]), int(settings["blocks"])
         evaluation = final.FinalEvaluation(context, columns, real, images, blocks)
-        baselines = read_json(options.baselines, kind="baselines")
-        selections = [read_json(path, kind="selection") for path in options.selection]
+        baselines = _record_of(options.baselines, "baselines", context)
+        selections = [_record_of(path, "selection", context) for path in options.selection]
         rows = evaluation.run(final.methods(baselines, selections), "final evaluation", neighbours=True)
         emas = evaluation.run(final.hindsight_methods(baselines), "EMAs in hindsight", neighbours=False)
         record = final.record(evaluation, rows, emas, settings)
@@ -150,6 +156,14 @@ def evaluate(options: argparse.Namespace) -> None:
         write_json(options.output, record, kind="evaluation")
         cost.evaluations = len(rows) + len(emas)
         cost.images = cost.evaluations * images * blocks
+
+
+def _record_of(path: Path, kind: str, context: Context) -> dict[str, Any]:
+    from lcsc.protocol import require_bank
+
+    record = read_json(path, kind=kind)
+    require_bank(str(record.get("bank")), context.bank.identity, path)
+    return record
 
 
 def _write_samples(options: argparse.Namespace, names: list[str], images: Any) -> None:

@@ -109,6 +109,7 @@ def export(options: argparse.Namespace) -> None:
     from lcsc.bank import Bank
     from lcsc.export import export_merged, write_recipe
     from lcsc.files import read_json
+    from lcsc.protocol import require_bank
 
     with measured("export", options):
         selections = [read_json(path, kind="selection") for path in options.selection]
@@ -117,6 +118,7 @@ def export(options: argparse.Namespace) -> None:
         extra = {"run": settings["run"], "search": best["search"], "selection_protocol": best["protocol"]}
         extra |= {"selection_score": chosen["selection_score"]}
         bank = Bank.open(options.bank)
+        require_bank(str(best.get("bank")), bank.identity, ", ".join(map(str, options.selection)))
         recipe = export_merged(bank, np.asarray(chosen["coefficients"]), output=options.output, recipe_extra=extra)
         write_recipe(recipe, options.recipe)
     logger.info("wrote %s (%s)", options.output, best["search"])

@@ -116,8 +116,20 @@ def _check_same(path: Path, key: str, found: list[str], expected: list[str]) -> 
 
 def _ratio(name: str, column: Column, runs: Sequence[Evaluation]) -> Ratio:
     values = tuple(compare_to_base(run.method(name), run, column) for run in runs)
-    label = runs[0].method(name).label
-    return Ratio(name, label, column.key, values, median(values), min(values), max(values))
+    return Ratio(
+        name,
+        _shared_label([run.method(name).label for run in runs]),
+        column.key,
+        values,
+        median(values),
+        min(values),
+        max(values),
+    )
+
+
+def _shared_label(labels: Sequence[str]) -> str:
+    """The label of all runs, without what was chosen (in brackets) where that differs."""
+    return labels[0] if len(set(labels)) == 1 else labels[0].split(" (")[0]
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from lcsc.errors import LcscError
 from lcsc.evaluation import Score
+from lcsc.files import hash_of
 from lcsc.progress import Progress
 from lcsc.search.base import Candidate, Scored, Search
 from lcsc.search.generations import read_chain, write_generation
@@ -55,7 +56,7 @@ def run_generations(
     history = read_chain(folder, first, about=about, space=search.space)
     if history:
         search.restore(history[-1].state, [generation.scored for generation in history])
-    journal = Journal(folder / "journal", str(about["protocol"]))
+    journal = Journal(folder / "journal", hash_of([about["protocol"], about["bank"]]))
     tally = Tally(best=_best(history))
     progress = Progress("evaluations of this round", 0)
     for number in range(first, first + count):

@@ -12,7 +12,7 @@ import numpy as np
 from lcsc.errors import InputError
 from lcsc.evaluation import Score
 from lcsc.files import read_json, sha256_of, write_json
-from lcsc.protocol import require_protocol
+from lcsc.protocol import require_bank, require_protocol
 from lcsc.search.base import Candidate, Scored, SearchSpace
 
 KIND = "generation"
@@ -24,6 +24,7 @@ class Generation:
 
     number: int
     protocol: str
+    bank: str
     settings: Mapping[str, Any]
     scored: tuple[Scored, ...]
     reasons: tuple[str | None, ...]
@@ -68,7 +69,7 @@ def read_generation(path: Path) -> Generation:
             for row in rows
         )
         reasons = tuple(row["reason"] for row in rows)
-        head = (record["generation"], record["protocol"], record["settings"])
+        head = (record["generation"], record["protocol"], record["bank"], record["settings"])
         return Generation(*head, scored, reasons, record["state"], record["parent"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: no whole generation ({error}); remove it and run the search again") from error
@@ -81,14 +82,19 @@ def read_chain(folder: Path, count: int, *, about: Mapping[str, Any], space: Sea
         path = generation_path(folder, number)
         generation = read_generation(path)
         require_protocol(generation.protocol, str(about["protocol"]), str(path))
-        if generation.settings != about["settings"]:
-            raise InputError(f"{path}: made with other settings of the search; remove the folder, or restore them")
+        _check_origin(path, generation, about)
         expected = sha256_of(generation_path(folder, number - 1)) if number else None
         if generation.number != number or generation.parent != expected:
             raise InputError(f"{path}: does not follow generation {number - 1}; remove it and run the search again")
         _check_shape(path, generation, space)
         chain.append(generation)
     return chain
+
+
+def _check_origin(path: Path, generation: Generation, about: Mapping[str, Any]) -> None:
+    if generation.settings != about["settings"]:
+        raise InputError(f"{path}: made with other settings of the search; remove the folder, or restore them")
+    require_bank(generation.bank, str(about["bank"]), path)
 
 
 def _check_shape(path: Path, generation: Generation, space: SearchSpace) -> None:

@@ -1,6 +1,6 @@
 """Scores as they come, on disk at once, so that a killed job goes on where it was.
 
-A journal is a folder of text files of one JSON record a line, named by protocol and keyed by the candidate. It is
+A journal is a text file of one JSON record a line for each (protocol, bank), keyed by the candidate. It is
 no declared output of any rule: Snakemake deletes those of a job that failed. Lines that are cut off or damaged
 fail their check sum and count as not there.
 """
@@ -23,12 +23,12 @@ from lcsc.search.base import Candidate
 
 
 class Journal:
-    """The scores of one search under one protocol (its hash), in ``folder``."""
+    """The scores of one search in ``folder``; ``key`` is a hash of all that fixes them beside the candidate."""
 
-    def __init__(self, folder: Path, protocol: str) -> None:
+    def __init__(self, folder: Path, key: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / f"{protocol[:16]}.jsonl"
-        self._protocol = protocol
+        self.path = folder / f"{key[:16]}.jsonl"
+        self._key = key
         self._lock = threading.Lock()
         self._scores: dict[str, Score] = {}
         self._read()
@@ -42,7 +42,7 @@ class Journal:
 
     def add(self, candidate: Candidate, score: Score) -> None:
         """Write a score and wait until it is on the disk."""
-        record: dict[str, Any] = {"candidate": candidate.fingerprint, "protocol": self._protocol}
+        record: dict[str, Any] = {"candidate": candidate.fingerprint, "key": self._key}
         record |= {"score": score.value, "reason": score.reason, "seconds": round(score.seconds, 6)}
         line = canonical_json({**record, "check": _check(record)}) + "\n"
         with self._lock:
@@ -70,7 +70,7 @@ class Journal:
         content = self.path.read_bytes()
         damaged = 0
         for line in content.splitlines():
-            record = _valid_record(line, self._protocol)
+            record = _valid_record(line, self._key)
             if record is None:
                 damaged += 1
                 continue
@@ -86,11 +86,11 @@ def _check(record: dict[str, Any]) -> str:
     return hashlib.sha256(canonical_json(record).encode()).hexdigest()[:16]
 
 
-def _valid_record(line: bytes, protocol: str) -> dict[str, Any] | None:
+def _valid_record(line: bytes, key: str) -> dict[str, Any] | None:
     try:
         record = json.loads(line)
         check = record.pop("check")
-        valid = check == _check(record) and record["protocol"] == protocol
+        valid = check == _check(record) and record["key"] == key
     except (ValueError, KeyError, AttributeError, TypeError):
         return None
     return record if valid else None
