@@ -7,7 +7,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores all
 SEEDS := $(addprefix results/seed-,0 1 2 3 4)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-workflow bench bench-main lint pictures report clean
+.PHONY: help run test test-workflow bench bench-main lint pictures unlock report clean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ lint: $(STAMP) ## check style and types
 pictures: ## put the main job's pictures into the README
 	mkdir -p docs/images
 	cp results/digits/report/result.svg results/digits/report/images.png docs/images/
+
+unlock: $(STAMP) ## free the folder after Snakemake was killed; then start again
+	$(BIN)/snakemake --unlock
 
 report: $(STAMP) ## bundle the results as Snakemake's report
 	$(SNAKEMAKE) --report results/snakemake-report.html

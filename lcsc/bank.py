@@ -52,6 +52,10 @@ class Bank:
         """
         path = Path(path)
         folder = path.parent if path.name == INDEX else path
+        if folder.is_file():
+            raise InputError(
+                f"{folder}: found a file, expected a bank: the folder that `lcsc collect` makes, or its {INDEX}"
+            )
         index = read_index(folder)
         if segments is not None:
             if not 1 <= segments <= len(index.segments):

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lcsc import weights
 from lcsc.checkpoints import format_of
 from lcsc.errors import InputError
@@ -55,7 +57,8 @@ def score_baselines(context: Context, evaluator: Evaluator, entries: Sequence[Ma
     progress = Progress("baselines", len(entries))
     scores: dict[int, Score] = {}
     combined = [i for i, entry in enumerate(entries) if entry["weights"]["kind"] == "coefficients"]
-    candidates = [Candidate(_rows(entries[i]["weights"]["coefficients"]), entries[i]["name"]) for i in combined]
+    rows = [np.asarray(entries[i]["weights"]["coefficients"], dtype=np.float64) for i in combined]
+    candidates = [Candidate(row, entries[i]["name"]) for row, i in zip(rows, combined, strict=True)]
     results = score_candidates(context, evaluator, candidates, done=lambda score, known: progress.advance())
     scores.update(zip(combined, results, strict=True))
     others = [i for i in range(len(entries)) if i not in scores]
@@ -77,12 +80,6 @@ def choose(entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         if scored:
             chosen[family] = min(scored, key=lambda entry: float(entry["score"]))["name"]
     return chosen
-
-
-def _rows(coefficients: Any) -> Coefficients:
-    import numpy as np
-
-    return np.asarray(coefficients, dtype=np.float64)
 
 
 def _entry(name: str, family: str, label: str, parameter: float | None, rows: Coefficients) -> dict[str, Any]:

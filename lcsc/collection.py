@@ -21,6 +21,8 @@ from lcsc.files import sha256_of
 from lcsc.groups import block_of
 from lcsc.progress import Progress
 
+# The files that a run's section `checkpoints` takes where it says nothing else.
+PATTERN = "*.safetensors"
 # Metadata of a source file that would be false in a merged one.
 _OF_ONE_STEP = ("step", "lcsc_recipe")
 
@@ -108,9 +110,19 @@ def _window(
     return kept
 
 
-def list_checkpoints(folder: Path | str, *, pattern: str = "*", state_key: str | None = None) -> str:
-    """What :func:`collect` would read from ``folder``, as text: the files, and the last one's tensors."""
-    files = find_checkpoints(folder, pattern)
+def list_checkpoints(
+    folder: Path | str,
+    *,
+    pattern: str = "*",
+    state_key: str | None = None,
+    from_step: int | None = None,
+    to_step: int | None = None,
+) -> str:
+    """What :func:`collect` would read from ``folder``, as text: the files, and the last one's tensors.
+
+    Of the others the name and the metadata are read, but no tensor: only collecting finds whether they fit.
+    """
+    files = _window(Path(folder), find_checkpoints(folder, pattern), from_step, to_step)
     check = RunCheck()
     last: Checkpoint = format_of(files[-1].path).read(files[-1].path, state_key)
     check.add(files[-1].path, last)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -35,11 +35,15 @@ CACHED_NOISE_BYTES = 1 << 28
 
 @dataclass(frozen=True)
 class Score:
-    """A distance, or None with the reason why there is none; ``seconds`` is what it took."""
+    """A distance, or None with the reason why there is none; ``seconds`` is what it took.
+
+    ``gradient`` is the distance's in the coefficients, float64 [G, K], where it was asked for.
+    """
 
     value: float | None
     reason: str | None = None
     seconds: float = 0.0
+    gradient: NDArray[np.float64] | None = field(default=None, compare=False)
 
     @property
     def order(self) -> float:

@@ -8,14 +8,17 @@ import json
 import math
 import os
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from lcsc.errors import InputError, LcscError
 
 HASH_BLOCK = 1 << 22
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 T = TypeVar("T")
 
 
@@ -25,12 +28,15 @@ def replacing(target: Path | str) -> Iterator[Path]:
 
     The file is flushed to disk before it is renamed, so ``target`` is at any moment either what was there
     before or the whole new file. Where the block fails, the temporary file is removed and ``target`` is left
-    untouched; a full or unwritable disk becomes an :class:`LcscError` that names ``target``.
+    untouched; every error of the system (a full disk, a folder that cannot be written) becomes an
+    :class:`LcscError` that names ``target``.
     """
     target = Path(target)
     temporary: Path | None = None
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(target.parent)
+        if target.is_dir():  # said before the work rather than after it
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
         os.close(handle)
         temporary = Path(name)
@@ -39,13 +45,42 @@ def replacing(target: Path | str) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(target)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EPERM):
-            reason = error.strerror or str(error)
-            raise LcscError(f"{target}: cannot be written ({reason}); free space or choose another folder") from error
-        raise
+        raise unwritable(target, error, ours=temporary) from error
     finally:
         if temporary is not None:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make ``folder`` and those above it; :class:`LcscError` where that is not possible."""
+    try:
+        _make_folder(folder)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:  # a file of this name
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
+
+
+def unwritable(target: Path, error: OSError, ours: Path | None = None) -> LcscError:
+    """The error of one line for an ``error`` of the system while ``target`` was written, under the name ``ours``."""
+    reason = _reason(error)
+    other = error.filename is not None and Path(os.fsdecode(error.filename)) not in (target, target.parent, ours)
+    if other and error.strerror:
+        reason = f"{reason}: {os.fsdecode(error.filename)}"
+    way = "free space or choose another folder" if error.errno in _FULL else "choose another folder"
+    return LcscError(f"{target}: cannot be written ({reason}); {way}")
+
+
+def _reason(error: BaseException) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    lines = text.strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _flush(path: Path) -> None:
@@ -117,11 +152,22 @@ def read_or_refuse(path: Path, read: Callable[[], T], *, what: str) -> T:
     """The result of ``read()``; an :class:`InputError` that names ``path`` where it cannot be read."""
     try:
         return read()
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: not found; expected {what}") from error
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: cannot be read as {what} ({reason}); it may be truncated, make it again") from error
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise unreadable(path, error, what=what) from error
+
+
+def unreadable(path: Path, error: Exception, *, what: str, way: str = "make it again") -> InputError:
+    """The error of one line for an ``error`` met while ``path``, expected to be ``what``, was read.
+
+    ``way`` is what to do about a file that is there but damaged.
+    """
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return InputError(f"{path}: not found; expected {what}")
+    if path.is_dir():
+        return InputError(f"{path}: found a folder, expected {what}")
+    if isinstance(error, PermissionError):
+        return InputError(f"{path}: cannot be read ({_reason(error)}); expected {what}")
+    return InputError(f"{path}: cannot be read as {what} ({_reason(error)}); it may be truncated, {way}")
 
 
 def sha256_of(path: Path | str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,16 @@ from numpy.typing import NDArray
 
 from lcsc import weights
 from lcsc.baselines import EMA_FAMILIES, FAMILIES
-from lcsc.data import to_float
+from lcsc.data import load_part, to_bytes, to_float
 from lcsc.errors import InputError, LcscError
 from lcsc.evaluation import generate, measure, score_features
 from lcsc.extractors import Extractor
+from lcsc.files import hash_of
 from lcsc.metrics.frechet import statistics_distance
 from lcsc.metrics.neighbours import nearest_distances
 from lcsc.metrics.reference_file import ReferenceFile
 from lcsc.progress import Progress
+from lcsc.protocol import require_protocol
 from lcsc.scoring import Context, require_match
 
 PARTS = ("held-out", "train")
@@ -48,10 +51,35 @@ class RealImages:
     train: NDArray[np.float32]
     held_out: NDArray[np.float32]
 
-    @classmethod
-    def of(cls, train: NDArray[np.uint8], held_out: NDArray[np.uint8]) -> RealImages:
-        """From uint8 images [N, C, H, W]."""
-        return cls(np.asarray(to_float(train)), np.asarray(to_float(held_out)))
+
+def read_real_images(train: Path, held_out: Path, columns: Sequence[Column]) -> RealImages:
+    """The images of both parts; refuses a file of the other part or of other data than the references'."""
+    found = {}
+    for path, part in ((train, "train"), (held_out, "held-out")):
+        images = load_part(path)
+        if images.part != part:
+            raise InputError(f"{path}: found the {images.part} images, expected the {part} ones; give them in order")
+        for column in columns:
+            if column.reference.about["data"] != images.data_id:
+                raise InputError(
+                    f"{path}: found images {images.data_id!r}, expected {column.reference.about['data']!r} as in the "
+                    "references; give files of one data set"
+                )
+        found[part] = np.asarray(to_float(images.images))
+    return RealImages(found["train"], found["held-out"])
+
+
+def require_chosen_alike(records: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> None:
+    """Refuse baselines and selections that were not chosen by one protocol, by the extractor that comes first."""
+    searched = next(column.extractor for column in columns if column.searched)
+    for record in records:
+        what = record.get("search", "baselines")
+        require_protocol(str(record["protocol"]), str(records[0]["protocol"]), f"choice of {what}")
+        if record["extractor"] != searched.identity:
+            raise InputError(
+                f"choice of {what}: made by extractor {str(record['extractor'])[:12]}, expected '{searched.name}' "
+                f"{searched.identity[:12]}; give the searched extractor first"
+            )
 
 
 def make_columns(extractors: Sequence[Extractor], references: Sequence[ReferenceFile]) -> list[Column]:
@@ -103,7 +131,7 @@ def methods(baselines: Mapping[str, Any], selections: Sequence[Mapping[str, Any]
             rows.append({**_method(entry, _chosen_label(family, entry)), "name": family, "family": family})
     for selection in selections:
         chosen = selection["finalists"][selection["chosen"]]
-        found = {"kind": "coefficients", "coefficients": chosen["coefficients"]}
+        found = {"kind": "coefficients", "coefficients": chosen["coefficients"], "groups": selection["groups"]}
         label = f"LCSC ({selection['search']})"
         rows.append({"name": selection["search"], "family": "search", "label": label, "weights": found})
     return rows
@@ -134,7 +162,7 @@ class FinalEvaluation:
     """Measures methods on the report blocks; every method sees the same noise."""
 
     def __init__(self, context: Context, columns: Sequence[Column], real: RealImages, images: int, blocks: int) -> None:
-        self.context, self.columns, self.real = context, columns, real
+        self.context, self.columns, self.real, self.images = context, columns, real, images
         self.blocks = [context.noise("report", block, images) for block in range(blocks)]
         self.extractors = list({column.extractor.name: column.extractor for column in columns}.values())
 
@@ -181,7 +209,7 @@ class FinalEvaluation:
             for row in rows:
                 generator.load(weights.load(row["weights"], self.context.bank))
                 first = next(generate(generator, self.blocks[0], self.context.chunk))[:count]
-                grids.append(((first + 1) * 127.5).round().to(torch.uint8).cpu().numpy())
+                grids.append(to_bytes(first.cpu()).numpy())
         return np.stack(grids)
 
 
@@ -201,26 +229,26 @@ def best_in_hindsight(rows: Sequence[Mapping[str, Any]], columns: Sequence[Colum
 
 
 def record(
-    evaluation: FinalEvaluation,
-    rows: Sequence[Mapping[str, Any]],
-    emas: Sequence[Mapping[str, Any]],
-    settings: Mapping[str, Any],
+    evaluation: FinalEvaluation, rows: Sequence[Mapping[str, Any]], emas: Sequence[Mapping[str, Any]], run: str
 ) -> dict[str, Any]:
-    """The evaluation's record: columns, methods, the best EMA in hindsight and the protocols."""
-    context, columns = evaluation.context, evaluation.columns
-    images, blocks = int(settings["images"]), int(settings["blocks"])
+    """The evaluation's record: columns, methods, the best EMA in hindsight and the protocols of each block."""
+    context, columns, blocks = evaluation.context, evaluation.columns, len(evaluation.blocks)
     protocols = {
-        column.key: context.protocol(column.extractor, column.reference, "report", images) for column in columns
+        column.key: [
+            context.protocol(column.extractor, column.reference, "report", evaluation.images, block)
+            for block in range(blocks)
+        ]
+        for column in columns
     }
     real = nearest_distances(evaluation.real.held_out, evaluation.real.train)
     return {
-        "run": settings["run"],
-        "images": images,
+        "run": run,
+        "images": evaluation.images,
         "blocks": blocks,
         "steps": list(context.bank.steps),
         "bank": context.bank.identity,
-        "protocols": {key: protocol.hash for key, protocol in protocols.items()},
-        "protocol_words": protocol_words([p.words() for p in protocols.values()], blocks),
+        "protocols": {key: hash_of([protocol.hash for protocol in found]) for key, found in protocols.items()},
+        "protocol_words": protocol_words([found[0].words() for found in protocols.values()], blocks),
         "columns": describe_columns(columns),
         "methods": list(rows),
         "hindsight": best_in_hindsight(emas, columns),

@@ -17,6 +17,7 @@ from lcsc.errors import InputError
 from lcsc.evaluation import Evaluator, Noise, Score, Workers
 from lcsc.extractors import Extractor, load_extractor
 from lcsc.generators import Generator, build_generator
+from lcsc.groups import Groups
 from lcsc.metrics.reference_file import ReferenceFile, read_reference
 from lcsc.protocol import Protocol
 from lcsc.search.base import Candidate
@@ -119,6 +120,15 @@ def require_match(extractor: Extractor, reference: ReferenceFile) -> None:
         )
 
 
+def require_training_part(reference: ReferenceFile) -> None:
+    """Refuse statistics of held-out images: nothing but the final evaluation may see them."""
+    if reference.about["part"] == "held-out":
+        raise InputError(
+            f"reference {reference.about['data']}: found statistics of the held-out images, expected those of the "
+            "training images; no baseline, search or selection may see what the final evaluation reports"
+        )
+
+
 def load_measures(
     extractor_paths: Sequence[Path], reference_paths: Sequence[Path], device: torch.device
 ) -> tuple[list[Extractor], list[ReferenceFile]]:
@@ -134,10 +144,13 @@ def score_candidates(
     evaluator: Evaluator,
     candidates: Sequence[Candidate],
     *,
+    groups: Groups | None = None,
     journal: Journal | None = None,
     done: Callable[[Score, bool], None] = lambda score, known: None,
 ) -> list[Score]:
     """Scores of ``candidates`` in their order; ``done`` sees each with whether the journal knew it.
+
+    ``groups`` says which tensors take which row of the coefficients; without it there is one row.
 
     Candidates are combined in blocks of a fixed number, the last one padded, since the rounding of a matrix
     product depends on its shape: so a candidate's weights depend on its coefficients and its place alone.
@@ -147,7 +160,7 @@ def score_candidates(
 
     def work(block: Sequence[Candidate]) -> list[Score]:
         known = [journal.get(candidate) if journal is not None else None for candidate in block]
-        weights = None if all(known) else combine(context.bank, _padded(block, size))
+        weights = None if all(known) else combine(context.bank, _padded(block, size), groups)
         scores = []
         for index, (candidate, found) in enumerate(zip(block, known, strict=True)):
             score = found

@@ -14,12 +14,13 @@ from lcsc.checkpoints import format_of
 from lcsc.combination import combine
 from lcsc.errors import InputError
 from lcsc.files import sha256_of
+from lcsc.groups import make_groups
 from lcsc.search.base import Coefficients
 
 
-def of_coefficients(coefficients: Coefficients) -> dict[str, Any]:
-    """The record of coefficients [G, K]."""
-    return {"kind": "coefficients", "coefficients": coefficients.tolist()}
+def of_coefficients(coefficients: Coefficients, groups: str | list[str] = "all") -> dict[str, Any]:
+    """The record of coefficients [G, K]; ``groups`` is the kind of parameter groups that their rows belong to."""
+    return {"kind": "coefficients", "coefficients": coefficients.tolist(), "groups": groups}
 
 
 def of_file(path: Path) -> dict[str, Any]:
@@ -31,7 +32,8 @@ def load(record: Mapping[str, Any], bank: Bank) -> NDArray[np.float32]:
     """The flat weights [P] that ``record`` stands for, aligned with ``bank``."""
     if record["kind"] == "coefficients":
         coefficients = np.asarray(record["coefficients"], dtype=np.float64)
-        merged: NDArray[np.float32] = combine(bank, coefficients[None])[0]
+        groups = make_groups(bank.tensors, record["groups"])
+        merged: NDArray[np.float32] = combine(bank, coefficients[None], groups)[0]
         return merged
     path = Path(record["path"])
     if not path.is_file():

@@ -48,7 +48,15 @@ CONFIG: dict[str, Any] = {
                 "parents": 3,
                 "initial_rates": [0.8, 0.9],
                 "finalists": 3,
-            }
+            },
+            "tensor": {
+                "method": "gradient",
+                "groups": "tensor",
+                "generations": 5,
+                "generations_per_round": 3,
+                "initial_rates": [0.9],
+                "finalists": 2,
+            },
         },
     },
     "runs": {"tiny": {}},

@@ -7,6 +7,7 @@ import logging
 import pickle
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runs import save, save_run, weights
 
-from lcsc.checkpoints import Checkpoint, find_checkpoints, format_named, format_of
+from lcsc.checkpoints import Checkpoint, Format, find_checkpoints, format_named, format_of
 from lcsc.checkpoints.names import natural_key, strip_prefix
 from lcsc.checkpoints.registry import FORMATS
 from lcsc.checkpoints.validate import RunCheck
@@ -131,21 +132,52 @@ class TestFormats:
             format_of(path).read(path)
         one_line(error)
 
-    @pytest.mark.parametrize("zipped", [True, False])
-    def test_a_pickle_with_code_is_refused_and_not_run(self, tmp_path: Path, zipped: bool) -> None:
+    @pytest.mark.parametrize("protocol", [None, 2, 3, 4, 5])
+    def test_a_pickle_with_code_is_refused_and_not_run(self, tmp_path: Path, protocol: int | None) -> None:
         class Hostile:
             def __reduce__(self) -> tuple[object, ...]:
                 return Path.touch, (tmp_path / "trace",)
 
         path = tmp_path / "x-1.pt"
-        if zipped:
+        if protocol is None:
             torch.save({"a": torch.ones(2), "b": Hostile()}, path)
         else:
-            path.write_bytes(pickle.dumps({"b": Hostile()}, protocol=2))
-        with pytest.raises(InputError, match="which would execute code when read; expected tensors only") as error:
+            path.write_bytes(pickle.dumps({"b": Hostile()}, protocol=protocol))
+        with pytest.raises(InputError, match=r"\('.*(getattr|touch)'\), which would be executed when read: refused") as error:
             TORCH.read(path)
         assert str(path) in one_line(error)
         assert not (tmp_path / "trace").exists()
+
+    def test_whole_models_and_programs_are_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / "x-1.pt"
+        torch.save(torch.nn.Linear(2, 2), path)
+        with pytest.raises(InputError, match=r"Linear.*save the state dict alone \(torch.save\(model\.") as error:
+            TORCH.read(path)
+        one_line(error)
+        path.write_bytes(pickle.dumps({"a": [1, 2]}, protocol=4))
+        with pytest.raises(InputError, match="cannot be read as plain tensors"):
+            TORCH.read(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.jit.script(torch.nn.Linear(2, 2)).save(str(path))
+        with pytest.raises(InputError, match="found a TorchScript program, which would be executed") as error:
+            TORCH.read(path)
+        one_line(error)
+
+    @pytest.mark.parametrize("name", ["none.safetensors", "file/x.safetensors", "none.pt", "file/x.pt"])
+    def test_missing_files_are_not_called_truncated(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / "file").write_text("")
+        for read in (SAFE.read, SAFE.metadata_of, TORCH.read, format_of):
+            with pytest.raises(InputError, match=r"not found; expected a (safetensors|checkpoint) file") as error:
+                read(tmp_path / name)
+            assert str(tmp_path / name) in one_line(error)
+            if name.endswith(".pt"):
+                break
+
+    @pytest.mark.parametrize("kind", FORMATS, ids=lambda kind: kind.name)
+    def test_a_folder_is_no_checkpoint(self, tmp_path: Path, kind: Format) -> None:
+        with pytest.raises(InputError, match="found a folder, expected a"):
+            kind.read(tmp_path)
 
     @pytest.mark.parametrize("content", [[1, 2], {}, {"a": "text"}, torch.ones(3)])
     def test_files_without_a_state_dict_are_refused(self, tmp_path: Path, content: object) -> None:
@@ -323,6 +355,13 @@ class TestValidation:
             RunCheck().add(path, Checkpoint({"a": torch.eye(2).to_sparse()}))
         with pytest.raises(InputError, match="no floating-point tensors"):
             check_run([{"a": torch.ones(2, dtype=torch.int64)}], tmp_path)
+
+    def test_weights_in_float64_are_refused(self, tmp_path: Path) -> None:
+        double = [{name: tensor.double() for name, tensor in weights(k).items()} for k in range(2)]
+        expected = "tensor 'body.0.bias': found float64, expected float32, float16 or bfloat16; save float32 weights"
+        with pytest.raises(InputError) as error:
+            check_run(double, tmp_path)
+        assert one_line(error) == f"{tmp_path / 'step-000010.safetensors'}: {expected}"
 
     def test_half_precision_is_warned_of_once(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         logger = logging.getLogger("lcsc")

@@ -92,7 +92,7 @@ def test_merged_checkpoints_are_made_again_byte_for_byte(tiny_run, tmp_path):
     row = np.linspace(-0.5, 1, len(steps))
     finalist = {"coefficients": [(row / row.sum()).tolist()], "selection_score": 1.0}
     record = {"search": "evolution", "protocol": "p", "finalists": [finalist], "chosen": 0}
-    record["bank"] = tiny_run.bank.identity
+    record |= {"bank": tiny_run.bank.identity, "groups": "all"}
     selection = tmp_path / "selection.json"
     selection.write_text(json.dumps({"format": "lcsc-selection", "format_version": 1, **record}))
     merged, again, third = (tmp_path / name for name in ("merged.safetensors", "again.safetensors", "3.safetensors"))

@@ -19,7 +19,8 @@ from runs import save, save_run, weights
 from lcsc.bank import Bank
 from lcsc.checkpoints import Checkpoint
 from lcsc.checkpoints.safetensors_files import SafetensorsFormat
-from lcsc.collection import collect, list_checkpoints
+from lcsc.collection import PATTERN, collect, list_checkpoints
+from lcsc.config import read_schema
 from lcsc.errors import InputError, LcscError
 
 
@@ -179,3 +180,26 @@ def test_what_would_be_read_is_listed(tmp_path: Path) -> None:
     assert text.splitlines()[0] == "2 checkpoints, track raw, prefix model."
     assert "step 20" in text
     assert "body.10.weight  [4, 5]  float32  combined  [body.10]" in text
+
+
+def test_the_list_is_of_the_same_window(tmp_path: Path) -> None:
+    save_run(tmp_path, [weights(k) for k in range(5)])
+    lines = list_checkpoints(tmp_path, from_step=20, to_step=40).splitlines()
+    assert lines[0].startswith("3 checkpoints")
+    assert [line.split()[1] for line in lines if line.startswith("  step")] == ["20", "30", "40"]
+    with pytest.raises(InputError, match="found 1 checkpoints from step 45 to 50"):
+        list_checkpoints(tmp_path, from_step=45)
+
+
+def test_the_usual_pattern_is_the_configurations() -> None:
+    section = read_schema()["$defs"]["run"]["properties"]["checkpoints"]
+    assert section["properties"]["pattern"]["default"] == PATTERN
+
+
+@pytest.mark.parametrize("place", ["/dev/null/bank", "/proc/bank"])
+def test_a_place_where_no_bank_can_be_is_named(tmp_path: Path, place: str) -> None:
+    save_run(tmp_path, [weights(k) for k in range(2)])
+    with pytest.raises(LcscError, match=rf"^{place}/index\.json: cannot be written") as error:
+        collect(tmp_path, place)
+    assert "\n" not in str(error.value)
+    assert error.value.exit_code == 1

@@ -10,7 +10,7 @@ from lcsc.evaluation import Score
 from lcsc.files import hash_of
 from lcsc.search import SearchSpace, make_search
 from lcsc.search.driver import run_generations
-from lcsc.search.generations import generation_path, read_generation
+from lcsc.search.generations import chain_paths, generation_path, read_chain, read_generation
 from lcsc.search.journal import Journal
 from lcsc.search.minimise import DEFAULTS
 
@@ -31,7 +31,7 @@ class Scorer:
     def __init__(self, stop_after=None):
         self.calculated, self.stop_after = 0, stop_after
 
-    def __call__(self, candidates, journal, done):
+    def __call__(self, candidates, journal, wants_gradients, done):
         scores = []
         for candidate in candidates:
             score = journal.get(candidate)
@@ -110,7 +110,7 @@ def test_a_missing_generation_is_named(tmp_path):
 
 
 def test_candidates_without_images_are_kept_with_their_reason(tmp_path):
-    def scorer(candidates, journal, done):
+    def scorer(candidates, journal, wants_gradients, done):
         scores = [Score(None, "not finite") if i == 0 else Score(float(i)) for i in range(len(candidates))]
         for score in scores:
             done(score, False)
@@ -125,7 +125,7 @@ def test_candidates_without_images_are_kept_with_their_reason(tmp_path):
 
 
 def test_a_generation_without_any_score_is_an_error(tmp_path):
-    def scorer(candidates, journal, done):
+    def scorer(candidates, journal, wants_gradients, done):
         return [Score(None, "the combined weights are not finite")] * len(candidates)
 
     with pytest.raises(LcscError, match=r"generation 0: no candidate could be scored \(the combined weights"):
@@ -135,4 +135,83 @@ def test_a_generation_without_any_score_is_an_error(tmp_path):
 
 def test_journal_is_kept_beside_the_generations(tmp_path):
     run(tmp_path, [(0, 2)])
-    assert len(Journal(tmp_path / "journal", hash_of([ABOUT["protocol"], ABOUT["bank"]]))) == 12
+    assert len(Journal(tmp_path / "journal", hash_of([ABOUT["protocol"], ABOUT["bank"], "all"]))) == 12
+
+
+def test_another_search_does_not_leave_its_generations_behind_new_ones(tmp_path):
+    other = SETTINGS | {"seed": 9}
+    search = make_search(other, SPACE)
+    about = ABOUT | {"settings": other}
+    run_generations(search, Scorer(), tmp_path / "mixed", first=0, count=5, about=about)
+    run(tmp_path / "mixed", [(0, 2)])
+    assert sorted(path.name for path in (tmp_path / "mixed").glob("*.json")) == [
+        "generation-0000.json",
+        "generation-0001.json",
+    ]
+    run(tmp_path / "mixed", [(2, 3)])
+    run(tmp_path / "whole", [(0, 5)])
+    assert content(tmp_path / "mixed", 5) == content(tmp_path / "whole", 5)
+
+
+def test_a_chain_of_two_searches_is_refused(tmp_path):
+    run(tmp_path / "a", [(0, 3)])
+    other = SETTINGS | {"seed": 9}
+    about = ABOUT | {"settings": other}
+    run_generations(make_search(other, SPACE), Scorer(), tmp_path / "b", first=0, count=3, about=about)
+    paths = chain_paths(tmp_path / "a", 3)
+    assert len(read_chain(paths)) == 3
+    with pytest.raises(InputError, match="other settings of the search"):
+        read_chain([*paths[:2], generation_path(tmp_path / "b", 2)])
+    with pytest.raises(InputError, match=r"generation-0002\.json: does not follow generation 0"):
+        read_chain([paths[0], paths[2]])
+
+
+QUADRATIC = {"method": "gradient", "groups": "all", "initial_rates": [0.9]}
+
+
+class GradientScorer(Scorer):
+    """The same formula with its gradient where that is wanted, through the journal."""
+
+    def __call__(self, candidates, journal, wants_gradients, done):
+        scores = []
+        for candidate in candidates:
+            score = journal.get(candidate, with_gradient=wants_gradients)
+            known = score is not None
+            if not known:
+                if self.calculated == self.stop_after:
+                    raise KeyboardInterrupt
+                self.calculated += 1
+                away = (candidate.coefficients - [[2, -1, 0.5, -0.5]]) * [[1, 3, 10, 30]]
+                gradient = 2 * away * [[1, 3, 10, 30]] if wants_gradients else None
+                score = Score(float(np.square(away).sum()), gradient=gradient)
+                journal.add(candidate, score, wants_gradients)
+            done(score, known)
+            scores.append(score)
+        return scores
+
+
+def run_gradient(folder, rounds, scorer=None):
+    about = ABOUT | {"settings": QUADRATIC, "method": "gradient", "search": "gradient"}
+    for first, count in rounds:
+        search = make_search(QUADRATIC, SPACE)
+        run_generations(search, scorer or GradientScorer(), folder, first=first, count=count, about=about)
+
+
+@pytest.mark.parametrize("rounds", [[(n, 1) for n in range(40)], [(0, 7), (7, 33)]])
+def test_a_gradient_search_is_the_same_in_rounds_of_any_length_and_stops(tmp_path, rounds):
+    run_gradient(tmp_path / "whole", [(0, 40)])
+    run_gradient(tmp_path / "cut", rounds)
+    assert content(tmp_path / "cut", 40) == content(tmp_path / "whole", 40)
+    chain = read_chain(chain_paths(tmp_path / "whole", 40))
+    assert not chain[-1].scored
+    assert min(item.order for generation in chain for item in generation.scored) < 1e-6
+    assert json.loads(generation_path(tmp_path / "whole", 39).read_text())["stopped"]
+
+
+@pytest.mark.parametrize("evaluations", range(4, 16))
+def test_a_gradient_search_killed_at_any_evaluation_goes_on_the_same(tmp_path, evaluations):
+    run_gradient(tmp_path / "whole", [(0, 15)])
+    with pytest.raises(KeyboardInterrupt):
+        run_gradient(tmp_path / "killed", [(0, 15)], GradientScorer(stop_after=evaluations))
+    run_gradient(tmp_path / "killed", [(0, 15)])
+    assert content(tmp_path / "killed", 15) == content(tmp_path / "whole", 15)

@@ -2,14 +2,26 @@
 
 import errno
 import json
+import os
 import resource
 import subprocess
 import sys
+from zipfile import BadZipFile
 
 import pytest
 
 from lcsc.errors import InputError, LcscError
-from lcsc.files import canonical_json, hash_of, read_json, replacing, sha256_of, write_json, write_text
+from lcsc.files import (
+    canonical_json,
+    hash_of,
+    make_folder,
+    read_json,
+    read_or_refuse,
+    replacing,
+    sha256_of,
+    write_json,
+    write_text,
+)
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path):
@@ -62,10 +74,60 @@ def test_a_real_write_limit_leaves_what_was_there(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
 
 
-def test_an_unwritable_folder_is_named(tmp_path):
+@pytest.mark.parametrize("below", ["below", "further/below"])
+def test_a_file_in_place_of_a_folder_is_named(tmp_path, below):
     (tmp_path / "file").write_text("")
-    with pytest.raises((LcscError, NotADirectoryError, FileExistsError)):
-        write_text(tmp_path / "file" / "below", "x")
+    target = tmp_path / "file" / below
+    for make in (lambda: write_text(target, "x"), lambda: make_folder(target)):
+        with pytest.raises(LcscError) as error:
+            make()
+        assert str(error.value).startswith(f"{target}: cannot be written (Not a directory")
+        assert "\n" not in str(error.value)
+
+
+def test_a_folder_in_place_of_the_file_is_named_before_the_work(tmp_path):
+    (tmp_path / "a.txt").mkdir()
+
+    def fail():
+        with replacing(tmp_path / "a.txt"):
+            raise AssertionError("the work began")
+
+    with pytest.raises(LcscError, match=r"a\.txt: cannot be written \(Is a directory\); choose another folder"):
+        fail()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_place_without_files_is_named():
+    with pytest.raises(LcscError, match=r"^/proc/x\.json: cannot be written \("):
+        write_text("/proc/x.json", "x")
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOENT, errno.EISDIR, errno.EROFS, errno.EACCES])
+@pytest.mark.parametrize("call", ["os.fsync", "tempfile.mkstemp", "Path.replace", "Path.mkdir", "Path.write_bytes"])
+def test_every_error_of_the_system_is_one_line_and_leaves_what_was_there(tmp_path, monkeypatch, call, number):
+    target = tmp_path / "a.txt"
+    write_text(target, "before")
+
+    def broken(*arguments, **more):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(f"lcsc.files.{call}", broken)
+    with pytest.raises(LcscError, match=rf"a\.txt: cannot be written \({os.strerror(number)}\)") as error:
+        write_text(target, "after")
+    monkeypatch.undo()
+    assert error.value.exit_code == 1
+    assert "\n" not in str(error.value)
+    assert target.read_text() == "before"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_an_error_about_another_file_names_that_too(tmp_path):
+    def fail():
+        with replacing(tmp_path / "a.txt"):
+            (tmp_path / "source").read_bytes()
+
+    with pytest.raises(LcscError, match=r"a\.txt: cannot be written \(No such file or directory: .*source\)"):
+        fail()
 
 
 def test_records_say_what_they_are(tmp_path):
@@ -87,6 +149,25 @@ def test_other_files_are_refused(tmp_path, content):
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(InputError, match="not found; expected an lcsc-thing file"):
         read_json(tmp_path / "none.json", kind="thing")
+
+
+def test_what_is_no_file_is_said(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="not found; expected an lcsc-thing file"):
+        read_json(tmp_path / "file" / "below.json", kind="thing")
+    with pytest.raises(InputError, match="found a folder, expected an lcsc-thing file"):
+        read_json(tmp_path, kind="thing")
+
+
+@pytest.mark.parametrize("error", [PermissionError(errno.EACCES, "Permission denied"), BadZipFile("cut"), EOFError()])
+def test_reasons_are_one_line(tmp_path, error):
+    def read():
+        raise error
+
+    with pytest.raises(InputError, match="cannot be read") as refused:
+        read_or_refuse(tmp_path / "a.npz", read, what="images")
+    assert "\n" not in str(refused.value)
+    assert ("truncated" in str(refused.value)) == (not isinstance(error, PermissionError))
 
 
 def test_json_is_canonical_and_exact():

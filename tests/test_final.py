@@ -1,5 +1,6 @@
 """Baselines, selection and the final evaluation on a tiny run."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -47,8 +48,8 @@ def by_name(entries):
 def evaluation(tiny_run, workers=1):
     references = [tiny_run.reference(name, part) for name in NAMES for part in ("train", "held-out")]
     columns = final.make_columns([tiny_run.extractor(name) for name in NAMES], references)
-    parts = [load_part(tiny_run.folder / f"{part}.npz").images for part in ("train", "held-out")]
-    return final.FinalEvaluation(tiny_run.context(workers), columns, final.RealImages.of(*parts), 120, 3)
+    real = final.read_real_images(tiny_run.folder / "train.npz", tiny_run.folder / "held-out.npz", columns)
+    return final.FinalEvaluation(tiny_run.context(workers), columns, real, 120, 3)
 
 
 def test_every_family_is_there_and_the_best_is_chosen(scored):
@@ -158,3 +159,36 @@ def test_nearest_distances_equal_the_plain_ones():
     plain = np.linalg.norm(images.reshape(30, 1, -1) - real.reshape(1, 20, -1), axis=2).min(axis=1)
     np.testing.assert_allclose(nearest_distances(images, real), plain, rtol=1e-10)
     np.testing.assert_allclose(nearest_distances(real, real), 0, atol=1e-6)
+
+
+def test_images_of_the_other_part_or_of_other_data_are_refused(tiny_run):
+    columns, folder = evaluation(tiny_run).columns, tiny_run.folder
+    with pytest.raises(InputError, match=r"held-out\.npz: found the held-out images, expected the train ones"):
+        final.read_real_images(folder / "held-out.npz", folder / "train.npz", columns)
+    other = dataclasses.replace(columns[0].reference, about={**columns[0].reference.about, "data": "faces"})
+    changed = [dataclasses.replace(columns[0], reference=other)]
+    with pytest.raises(InputError, match=r"train\.npz: found images .* expected 'faces' as in the references"):
+        final.read_real_images(folder / "train.npz", folder / "held-out.npz", changed)
+
+
+def test_choices_by_another_protocol_or_extractor_are_refused(tiny_run):
+    columns = evaluation(tiny_run).columns
+    cnn, mlp = (tiny_run.extractor(name).identity for name in NAMES)
+    baseline = {"protocol": "p", "extractor": cnn}
+    final.require_chosen_alike([baseline, {"search": "evolution", "protocol": "p", "extractor": cnn}], columns)
+    with pytest.raises(InputError, match="choice of evolution: protocol q, expected p"):
+        final.require_chosen_alike([baseline, {"search": "evolution", "protocol": "q", "extractor": cnn}], columns)
+    with pytest.raises(InputError, match=r"expected 'cnn' .* give the searched extractor first"):
+        final.require_chosen_alike([{"protocol": "p", "extractor": mlp}], columns)
+
+
+def test_the_protocols_of_a_report_are_those_of_all_blocks(scored, tiny_run):
+    made = evaluation(tiny_run)
+    rows = final.methods({"entries": scored, "chosen": baselines.choose(scored)}, [])[:1]
+    emas = made.run(final.hindsight_methods({"entries": scored})[:1], "test", neighbours=False)
+    measured = made.run(rows, "test", neighbours=True)
+    three = final.record(made, measured, emas, "tiny")
+    made.blocks.pop()
+    two = final.record(made, measured, emas, "tiny")
+    assert set(three["protocols"]) == set(two["protocols"])
+    assert not set(three["protocols"].values()) & set(two["protocols"].values())

@@ -71,3 +71,29 @@ def test_a_full_disk_is_named_and_the_score_is_not_taken_as_kept(tmp_path, monke
         journal.add(candidate(0.5), Score(2.5))
     assert journal.get(candidate(0.5)) is None
     assert journal.path.read_bytes() == before
+
+
+def test_scores_with_gradients_are_kept_apart(tmp_path):
+    journal = Journal(tmp_path, PROTOCOL)
+    journal.add(candidate(0.25), Score(1.5))
+    assert journal.get(candidate(0.25), with_gradient=True) is None
+    journal.add(candidate(0.25), Score(1.5000001, gradient=np.array([[0.1, 1 / 3]])), with_gradient=True)
+    again = Journal(tmp_path, PROTOCOL)
+    assert again.get(candidate(0.25)).value == 1.5
+    assert again.get(candidate(0.25)).gradient is None
+    assert again.get(candidate(0.25), with_gradient=True).value == 1.5000001
+    np.testing.assert_array_equal(again.get(candidate(0.25), with_gradient=True).gradient, [[0.1, 1 / 3]])
+
+
+@pytest.mark.parametrize("folder", ["file", "file/journal", "/proc/journal"])
+def test_a_folder_that_cannot_be_made_is_named(tmp_path, folder):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LcscError, match=r"(file|journal): cannot be written \(.*\); choose another folder") as error:
+        Journal(tmp_path / folder, PROTOCOL)
+    assert "\n" not in str(error.value)
+
+
+def test_a_journal_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / f"{PROTOCOL[:16]}.jsonl").mkdir()
+    with pytest.raises(LcscError, match=r"jsonl: cannot be read \(Is a directory\)"):
+        Journal(tmp_path, PROTOCOL)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from small_workflow import environment, run_workflow, small_config
 
@@ -32,7 +34,15 @@ def test_the_main_job_ends_with_table_and_report(folder: Path, said: str) -> Non
 
 def test_every_step_leaves_a_log_and_a_benchmark(folder: Path, said: str) -> None:
     steps = ["train-constant", "train-decayed", "collect", "baselines", "search-evolution-0000"]
-    steps += ["search-evolution-0002", "select-evolution", "evaluate", "export", "report"]
+    steps += [
+        "search-evolution-0002",
+        "search-tensor-0003",
+        "select-evolution",
+        "select-tensor",
+        "evaluate",
+        "export",
+        "report",
+    ]
     for step in steps:
         assert (folder / "logs" / "tiny" / f"{step}.log").stat().st_size > 0
         assert (folder / "benchmarks" / "tiny" / f"{step}.tsv").stat().st_size > 0
@@ -49,3 +59,16 @@ def test_the_recipe_makes_the_merged_checkpoint_again(folder: Path, said: str) -
     merge = [sys.executable, "-m", "lcsc", "merge", "--recipe", run / "export" / "recipe.json"]
     subprocess.run([*merge, "--bank", run / "bank", "--output", again], env=environment(), check=True)
     assert again.read_bytes() == (run / "export" / "merged.safetensors").read_bytes()
+
+
+def test_a_row_for_each_tensor_is_searched_along_gradients(folder: Path, said: str) -> None:
+    search = folder / "results" / "tiny" / "search" / "tensor"
+    record = json.loads((search / "generation-0004.json").read_text())
+    (row,) = record["candidates"]
+    coefficients, gradient = (np.asarray(row[key]) for key in ("coefficients", "gradient"))
+    assert coefficients.shape == gradient.shape
+    assert len(coefficients) > 10
+    np.testing.assert_allclose(coefficients.sum(axis=1), 1, atol=1e-12)
+    assert (coefficients.std(axis=0) > 0).all()
+    selection = json.loads((search / "selection.json").read_text())
+    assert selection["groups"] == "tensor"

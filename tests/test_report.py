@@ -19,7 +19,7 @@ from report_records import STEPS, ema_row, make_run, searched_row
 
 from lcsc.errors import InputError
 from lcsc.files import write_json
-from lcsc.report import ReportInputs, make_report, terminal_table
+from lcsc.report import ReportInputs, make_report
 from lcsc.report.compare import compare
 from lcsc.report.figures.images import sheet
 from lcsc.report.figures.traces import trace
@@ -195,10 +195,6 @@ def test_without_generations_and_timings_there_is_still_a_report(small: ReportIn
     bare = replace(small, generations=(), timings=())
     make_report(bare, tmp_path / "report.html", tmp_path / "figures")
     assert (tmp_path / "figures" / "convergence.svg").exists()
-
-
-def test_terminal_table_is_the_table_of_the_report(made: Path, small: ReportInputs) -> None:
-    assert terminal_table(small.evaluation) == (made / "figures" / "table.txt").read_text(encoding="utf-8")
 
 
 def test_trace_counts_every_evaluation() -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import itertools
+import math
+
 import pytest
 import torch
 
@@ -83,3 +86,101 @@ def test_unknown_samplers_and_other_preconditionings_are_refused():
         build_sampler({"kind": "consistency", "sigmas": [80.0]}, edm)
     with pytest.raises(InputError, match="kind is 'magic', expected one of consistency"):
         build_sampler({"kind": "magic"}, edm)
+
+
+EDM = {"kind": "edm", "sigma_min": 0.002, "sigma_max": 80.0, "sigma_data": 0.5}
+
+
+def edm_denoiser(network=zero, **changes):
+    """With a network that says nothing it is exact for Gaussian data: x s^2 / (s^2 + sigma^2)."""
+    return build_denoiser(network, {**EDM, **changes})
+
+
+def wave(x, level):
+    return torch.sin(x) * level.view(-1, 1, 1, 1)
+
+
+def textbook(denoiser, noise, sigmas, heun):
+    """Algorithm 1 of Karras et al. 2022 without churn, line by line."""
+    times = [*sigmas, 0.0]
+    x = times[0] * noise
+    for i in range(len(sigmas)):
+        level = torch.full((len(x),), times[i], dtype=x.dtype)
+        d = (x - denoiser(x, level)) / times[i]
+        following = x + (times[i + 1] - times[i]) * d
+        if heun and times[i + 1] != 0:
+            level = torch.full((len(x),), times[i + 1], dtype=x.dtype)
+            d_next = (following - denoiser(following, level)) / times[i + 1]
+            following = x + (times[i + 1] - times[i]) * (d / 2 + d_next / 2)
+        x = following
+    return x
+
+
+@pytest.mark.parametrize(("kind", "nfe"), [("euler", 4), ("heun", 7)])
+def test_ode_samplers_are_the_algorithm_written_out(kind, nfe):
+    sigmas = [80.0, 9.0, 1.0, 0.1]
+    denoiser = edm_denoiser(wave)
+    sampler = build_sampler({"kind": kind, "sigmas": sigmas}, denoiser)
+    assert (sampler.nfe, sampler.noise_arrays) == (nfe, 1)
+    given = noises(1)
+    expected = textbook(denoiser, given[0], sigmas, kind == "heun")
+    torch.testing.assert_close(sampler(denoiser, given), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["euler", "heun"])
+def test_nfe_counts_the_calls_of_the_network(kind):
+    for steps in (1, 2, 5):
+        calls = []
+        denoiser = edm_denoiser(lambda x, level, calls=calls: calls.append(level) or torch.zeros_like(x))
+        sampler = build_sampler({"kind": kind, "steps": steps}, denoiser)
+        sampler(denoiser, noises(1))
+        assert sampler.nfe == len(calls) == (steps if kind == "euler" else 2 * steps - 1)
+
+
+def test_levels_are_those_of_karras():
+    sampler = build_sampler({"kind": "euler", "steps": 5}, edm_denoiser())
+    expected = [(80 ** (1 / 7) + i / 4 * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7 for i in range(5)]
+    assert sampler.sigmas == pytest.approx(expected, rel=1e-12)
+    settings = {"kind": "heun", "steps": 3, "sigma_min": 1.0, "sigma_max": 9.0, "rho": 1.0}
+    assert build_sampler(settings, edm_denoiser()).sigmas == pytest.approx((9.0, 5.0, 1.0))
+    assert build_sampler({"kind": "euler", "steps": 1}, edm_denoiser()).sigmas == pytest.approx((80.0,))
+
+
+@pytest.mark.parametrize(("kind", "order"), [("euler", 1), ("heun", 2)])
+def test_errors_fall_with_the_order_of_the_method(kind, order):
+    s, start, end = 0.5, 3.0, 1e-4
+    denoiser = edm_denoiser(sigma_data=s)
+    given = noises(1)
+    exact = start * given[0] * s / (s**2 + start**2) ** 0.5
+
+    def error(steps):
+        settings = {"kind": kind, "steps": steps, "sigma_min": end, "sigma_max": start, "rho": 3.0}
+        return float((build_sampler(settings, denoiser)(denoiser, given) - exact).norm() / exact.norm())
+
+    errors = [error(steps) for steps in (20, 40, 80)]
+    assert errors[-1] < (0.03 if order == 1 else 1e-3)
+    for coarse, fine in itertools.pairwise(errors):
+        assert math.log2(coarse / fine) == pytest.approx(order, abs=0.25)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({}, "found neither of 'sigmas' and 'steps'"),
+     ({"steps": 3, "sigmas": [1.0]}, "found both of 'sigmas' and 'steps'"),
+     ({"steps": 0}, "steps 0, .*expected steps >= 1"),
+     ({"steps": 3, "sigma_min": 5.0, "sigma_max": 1.0}, "expected steps >= 1, 0 < sigma_min < sigma_max"),
+     ({"steps": 3, "rho": 0}, "and rho > 0"),
+     ({"sigmas": []}, "sigmas is empty"),
+     ({"sigmas": [1.0, 2.0]}, "expected them to fall and to be positive"),
+     ({"sigmas": [1.0, 0.0]}, "expected them to fall and to be positive"),
+     ({"sigmas": [float("inf"), 1.0]}, "expected them to fall and to be positive")],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["euler", "heun"])
+def test_settings_of_ode_samplers_that_make_no_sense_are_refused(kind, settings, message):
+    with pytest.raises(InputError, match=message):
+        build_sampler({"kind": kind, **settings}, edm_denoiser())
+
+
+def test_ode_samplers_need_edm_preconditioning():
+    with pytest.raises(InputError, match="'heun' needs preconditioning of kind 'edm', found 'consistency'"):
+        build_sampler({"kind": "heun", "steps": 2}, build_denoiser(zero, PRECONDITIONING))

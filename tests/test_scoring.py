@@ -5,6 +5,7 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 from tiny import CPU, SCORING
 
 from lcsc.combination import combine
@@ -13,7 +14,7 @@ from lcsc.evaluation import Evaluator, Noise, Score, Workers, measure, score_fea
 from lcsc.metrics.frechet import Reference, feature_statistics, frechet_distance
 from lcsc.protocol import require_protocol
 from lcsc.runtime import deterministic
-from lcsc.scoring import Context, load_measures, require_match, score_candidates
+from lcsc.scoring import load_measures, require_match, require_training_part, score_candidates
 from lcsc.search import averaging
 from lcsc.search.base import Candidate
 from lcsc.search.journal import Journal
@@ -105,26 +106,47 @@ def test_weights_and_features_that_are_not_finite_have_no_score(tiny_run):
     assert score_features(features, reference) == (None, "1 of 5 images have features that are not finite")
 
 
-def test_the_protocol_names_all_that_fixes_a_score(tiny_run):
-    context = tiny_run.context()
-    extractor, reference = tiny_run.extractor("cnn"), tiny_run.reference("cnn")
+def changed_settings():
+    """SCORING with one thing changed, each in turn: every key that scoring settings have."""
+    evaluation, network = SCORING["evaluation"], SCORING["network"]
+    yield "seed", {**SCORING, "evaluation": {**evaluation, "seed": 1}}
+    yield "chunk", {**SCORING, "evaluation": {**evaluation, "chunk": 60}}
+    yield "block", {**SCORING, "evaluation": {**evaluation, "candidates_per_block": 2}}
+    yield "sampler", {**SCORING, "sampler": {"kind": "consistency", "sigmas": [80.0, 1.0]}}
+    yield "preconditioning", {**SCORING, "preconditioning": {**SCORING["preconditioning"], "sigma_data": 0.4}}
+    yield "network", {**SCORING, "network": {**network, "factory": "lcsc.generators.networks:ResidualMLP "}}
+    yield "threads", {**SCORING, "threads": 2}
+
+
+def test_the_protocol_names_all_that_fixes_a_score(tiny_run, monkeypatch):
+    context, extractor, reference = tiny_run.context(), tiny_run.extractor("cnn"), tiny_run.reference("cnn")
     base = context.protocol(extractor, reference, "search", 200)
-    others = [
-        context.protocol(extractor, reference, "selection", 200),
-        context.protocol(extractor, reference, "search", 201),
-        context.protocol(extractor, tiny_run.reference("cnn", "held-out"), "search", 200),
-        context.protocol(tiny_run.extractor("mlp"), reference, "search", 200),
-        dataclasses.replace(base, threads=2),
-        dataclasses.replace(base, device="cuda"),
-        dataclasses.replace(base, candidates_per_block=1),
-    ]
-    changed = {**SCORING, "sampler": {"kind": "consistency", "sigmas": [80.0, 1.0]}}
-    others.append(Context.open(changed, tiny_run.folder / "bank", CPU, 1).protocol(extractor, reference, "search", 200))
-    assert len({protocol.hash for protocol in [base, *others]}) == len(others) + 1
+    found = {
+        "purpose": context.protocol(extractor, reference, "selection", 200),
+        "images": context.protocol(extractor, reference, "search", 201),
+        "iteration": context.protocol(extractor, reference, "search", 200, 1),
+        "reference": context.protocol(extractor, tiny_run.reference("cnn", "held-out"), "search", 200),
+        "extractor": context.protocol(tiny_run.extractor("mlp"), reference, "search", 200),
+    }
+    assert {"network", "preconditioning", "sampler", "evaluation", "threads"} == set(SCORING)
+    for what, settings in changed_settings():
+        other = dataclasses.replace(context, settings=settings)
+        found[what] = other.protocol(extractor, reference, "search", 200)
+    found["device"] = dataclasses.replace(context, device=torch.device("cuda")).protocol(
+        extractor, reference, "search", 200
+    )
+    hashes = {protocol.hash for protocol in [base, *found.values()]}
+    assert len(hashes) == len(found) + 1
     assert base.hash == tiny_run.context(2).protocol(extractor, reference, "search", 200).hash
     assert "200 generated images (1 network evaluation each, search noise of seed 0" in base.words()
     with pytest.raises(InputError, match=r"found\.json: protocol aaaa, expected bbbb"):
         require_protocol("aaaa", "bbbb", "found.json")
+
+
+def test_statistics_of_held_out_images_are_for_the_final_evaluation_alone(tiny_run):
+    require_training_part(tiny_run.reference("cnn"))
+    with pytest.raises(InputError, match="found statistics of the held-out images, expected those of the training"):
+        require_training_part(tiny_run.reference("cnn", "held-out"))
 
 
 def test_a_reference_of_another_extractor_is_refused(tiny_run):

@@ -122,6 +122,9 @@ def test_intervals_double_in_equal_stages():
     assert [found.count(scale) for scale in (10, 20, 40, 80)] == [500] * 4
     assert found == sorted(found)
     assert intervals(9, 10, [10, 1280]) == 1280
+    # Song & Dhariwal 2023, section 3.4: K' = floor(K / (log2 floor(s1/s0) + 1)), here floor(2000 / 3.585) = 557.
+    found = [intervals(step, 2000, [10, 60]) for step in range(2000)]
+    assert [found.count(count) for count in (10, 20, 40, 60)] == [557, 557, 557, 329]
     assert [intervals(step, 10, [4, 4]) for step in (0, 9)] == [4, 4]
     assert [intervals(step, 1, [10, 80]) for step in (0,)] == [10]
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import torch
 
-from lcsc.errors import InputError
+from lcsc.files import unreadable
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def starts_with(path: Path, count: int) -> bytes:
         with path.open("rb") as stream:
             return stream.read(count)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); expected a checkpoint file") from error
+        raise unreadable(path, error, what="a checkpoint file", way="copy it again") from error
 
 
 def split_tied(tensors: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -103,8 +103,3 @@ def split_tied(tensors: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Ten
         else:
             aliases[name] = first
     return kept, aliases
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text, for messages of one line."""
-    return str(error).strip().split("\n")[0].strip() or type(error).__name__

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
-from lcsc.checkpoints.base import Checkpoint, first_line, last_number, split_tied, starts_with
+from lcsc.checkpoints.base import Checkpoint, last_number, split_tied, starts_with
 from lcsc.errors import InputError
-from lcsc.files import replacing
+from lcsc.files import replacing, unreadable
 
 _CODES = {
     torch.float64: "F64",
@@ -108,9 +108,7 @@ def _opened(path: Path) -> Any:
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:
-    return InputError(
-        f"{path}: cannot be read as a safetensors file ({first_line(error)}); it may be truncated, copy it again"
-    )
+    return unreadable(path, error, what="a safetensors file", way="copy it again")
 
 
 def _header(path: Path, names: list[str], tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> bytes:

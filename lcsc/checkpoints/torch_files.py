@@ -6,7 +6,10 @@ Files are read with ``weights_only=True``: a pickle that would execute code is r
 from __future__ import annotations
 
 import pickle
+import pickletools
 import re
+import struct
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,9 +17,9 @@ from typing import IO, Any, cast
 
 import torch
 
-from lcsc.checkpoints.base import Checkpoint, first_line, last_number, split_tied, starts_with
+from lcsc.checkpoints.base import Checkpoint, last_number, split_tied, starts_with
 from lcsc.errors import InputError
-from lcsc.files import replacing
+from lcsc.files import replacing, unreadable
 from lcsc.streams import DeferredErrors
 
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
@@ -82,7 +85,9 @@ def _holds_pickle(path: Path) -> bool:
 def _load(path: Path) -> Any:
     mapped = starts_with(path, 4) == _ZIP
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        with warnings.catch_warnings():  # what torch warns of is refused below, in one line
+            warnings.simplefilter("ignore", UserWarning)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         raise _refused(path, error) from error
     except (
@@ -95,19 +100,39 @@ def _load(path: Path) -> Any:
         AttributeError,
         IndexError,
     ) as error:
-        raise InputError(
-            f"{path}: cannot be read as a torch file ({first_line(error)}); it may be truncated, copy it again"
-        ) from error
+        if "TorchScript" in str(error):
+            raise _holds_code(path, "a TorchScript program") from error
+        raise unreadable(path, error, what="a torch file", way="copy it again") from error
 
 
 def _refused(path: Path, error: Exception) -> InputError:
     found = re.search(r"GLOBAL ([\w.]+)", str(error))
-    if found:
-        return InputError(
-            f"{path}: found the pickled Python object '{found[1]}', which would execute code when read; "
-            "expected tensors only; save the model's state_dict() anew"
-        )
+    name = found[1] if found else _first_object(path)
+    if name:
+        return _holds_code(path, f"pickled Python code or classes ({name!r})")
     return InputError(f"{path}: cannot be read as plain tensors; it may be truncated or foreign, copy it again")
+
+
+def _holds_code(path: Path, what: str) -> InputError:
+    return InputError(
+        f"{path}: found {what}, which would be executed when read: refused, expected tensors only; save the state "
+        "dict alone (torch.save(model.state_dict(), ...)) or a safetensors file"
+    )
+
+
+def _first_object(path: Path) -> str | None:
+    """The first Python object that a bare pickle names; its instructions are listed, none is carried out."""
+    strings: list[str] = []
+    try:
+        with path.open("rb") as stream:
+            for code, value, _ in pickletools.genops(stream):
+                if code.name == "STACK_GLOBAL":
+                    return ".".join(strings[-2:])
+                if isinstance(value, str):
+                    strings.append(value)
+    except (OSError, ValueError, EOFError, IndexError, struct.error):
+        pass
+    return None
 
 
 def _at(path: Path, content: Any, state_key: str) -> Any:

@@ -149,8 +149,17 @@ def _described(path: Path, checkpoint: Checkpoint) -> tuple[str, dict[str, torch
         for name in sorted(tensors, key=natural_key)
     )
     if not any(getattr(torch, spec.dtype) in COMBINED_TYPES for spec in specs):
-        raise InputError(f"{path}: found no floating-point tensors, expected the weights of a network")
+        raise _no_weights(path, specs)
     return prefix, tensors, specs
+
+
+def _no_weights(path: Path, specs: tuple[TensorSpec, ...]) -> InputError:
+    double = next((spec.name for spec in specs if spec.dtype == "float64"), None)
+    if double is not None:
+        return InputError(
+            f"{path}: tensor {double!r}: found float64, expected float32, float16 or bfloat16; save float32 weights"
+        )
+    return InputError(f"{path}: found no floating-point tensors, expected the weights of a network")
 
 
 def _spec(path: Path, name: str, tensor: torch.Tensor, aliases: tuple[str, ...]) -> TensorSpec:

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 STEPS = "lcsc.cli.steps"
 SCORING_STEPS = "lcsc.cli.scoring_steps"
 INTERRUPTED = 130
+LIST = (
+    "print what would be read from DIR, and write nothing: all files that the settings choose (without settings: "
+    "*.safetensors) and the tensors of the last one, the only file that is read whole"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +40,7 @@ def _run(options: argparse.Namespace) -> int:
         module, function = options.run.split(":")
         getattr(importlib.import_module(module), function)(options)
     except LcscError as error:
-        logger.error("error: %s", error)
+        logger.error("error: %s", " ".join(str(error).splitlines()))
         return error.exit_code
     except KeyboardInterrupt:
         logger.error("interrupted")
@@ -85,6 +89,17 @@ def _command(commands: Any, name: str, text: str, *, settings: bool = True) -> a
     return parser
 
 
+def _whole(least: int) -> Callable[[str], int]:
+    """A whole number of ``least`` or more, as an argument's type."""
+
+    def convert(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number, {least} or more")
+        return int(text)
+
+    return convert
+
+
 def _label(options: argparse.Namespace) -> str:
     """What stands before each line of a step: its name, and the name of what it works on where that is known."""
     output = getattr(options, "output", None)
@@ -113,7 +128,7 @@ def _add_bank(commands: Any) -> None:
     parser = _command(commands, "collect", "validate a run's checkpoints and write them to a bank")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--folder", type=Path, help="the folder of the run's checkpoints")
-    what.add_argument("--list", type=Path, metavar="DIR", help="print what would be read from DIR, and write nothing")
+    what.add_argument("--list", type=Path, metavar="DIR", help=LIST)
     parser.add_argument("--output", type=Path, help="the bank's folder")
 
 
@@ -121,7 +136,7 @@ def _scoring(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
     parser = _command(commands, name, text)
     parser.set_defaults(run=f"{SCORING_STEPS}:{name}")
     parser.add_argument("--bank", type=Path, required=True, help="the bank's folder or its index.json")
-    parser.add_argument("--cores", type=int, default=1, metavar="N", help="cores to use; changes the time alone")
+    parser.add_argument("--cores", type=_whole(1), default=1, metavar="N", help="cores to use; changes the time alone")
     return parser
 
 
@@ -138,8 +153,8 @@ def _add_scoring(commands: Any) -> None:
     parser.add_argument("--output", type=Path, required=True, help="baselines.json")
     parser = _scoring(commands, "search", "run generations of a search")
     _measured(parser)
-    parser.add_argument("--first", type=int, default=0, help="the first generation to run")
-    parser.add_argument("--count", type=int, required=True, help="how many generations to run")
+    parser.add_argument("--first", type=_whole(0), default=0, help="the first generation to run")
+    parser.add_argument("--count", type=_whole(1), required=True, help="how many generations to run")
     parser.add_argument("--output", type=Path, required=True, help="folder of the generations' files")
     parser = _scoring(commands, "select", "score a search's finalists again on selection noise")
     _measured(parser)

@@ -14,6 +14,8 @@ from lcsc.progress import logger
 from lcsc.runtime import deterministic, limit_threads_before_imports, resolve_device
 
 if TYPE_CHECKING:
+    from lcsc.extractors import Extractor
+    from lcsc.metrics.reference_file import ReferenceFile
     from lcsc.protocol import Protocol
     from lcsc.scoring import Context
 
@@ -33,6 +35,15 @@ def _context(options: argparse.Namespace, settings: dict[str, Any], cost: Cost) 
         yield context
 
 
+def _measure(options: argparse.Namespace, context: Context) -> tuple[Extractor, ReferenceFile]:
+    """The searched extractor and its statistics of training images."""
+    from lcsc.scoring import load_measures, require_training_part
+
+    (extractor,), (reference,) = load_measures([options.extractor], [options.reference], context.device)
+    require_training_part(reference)
+    return extractor, reference
+
+
 def _log_protocol(protocol: Protocol) -> None:
     logger.debug("protocol %s: %s", protocol.hash, protocol.words())
 
@@ -42,9 +53,8 @@ def baselines(options: argparse.Namespace) -> None:
     settings = step_settings_of(options, "baselines")
     with measured("baselines", options) as cost, _context(options, settings, cost) as context:
         from lcsc import baselines as steps
-        from lcsc.scoring import load_measures
 
-        (extractor,), (reference,) = load_measures([options.extractor], [options.reference], context.device)
+        extractor, reference = _measure(options, context)
         images = int(settings["images"])
         protocol = context.protocol(extractor, reference, "selection", images)
         _log_protocol(protocol)
@@ -57,6 +67,7 @@ def baselines(options: argparse.Namespace) -> None:
         record = {
             "protocol": protocol.hash,
             "bank": context.bank.identity,
+            "extractor": extractor.identity,
             "images": images,
             "entries": scored,
             "chosen": chosen,
@@ -72,30 +83,26 @@ def search(options: argparse.Namespace) -> None:
     name = settings["name"]
     label = f"search-{name}"
     with measured(label, options) as cost, _context(options, settings, cost) as context:
-        from lcsc.scoring import load_measures, score_candidates
+        from lcsc.groups import make_groups
         from lcsc.search import SearchSpace, make_search
         from lcsc.search.driver import run_generations
+        from lcsc.search_scoring import SearchScoring
 
-        (extractor,), (reference,) = load_measures([options.extractor], [options.reference], context.device)
+        extractor, reference = _measure(options, context)
         images = int(settings["images"])
         protocol = context.protocol(extractor, reference, "search", images)
         _log_protocol(protocol)
+        chosen = settings["search"]
+        groups = make_groups(context.bank.tensors, chosen.get("groups", "all"))
         evaluator = context.evaluator(extractor, reference, "search", images)
+        about = {"method": chosen["method"], "search": name, "settings": chosen}
         found = run_generations(
-            make_search(settings["search"], SearchSpace(tuple(context.bank.steps))),
-            lambda candidates, journal, done: score_candidates(
-                context, evaluator, candidates, journal=journal, done=done
-            ),
+            make_search(chosen, SearchSpace(tuple(context.bank.steps), groups.G)),
+            SearchScoring(context, evaluator, groups),
             options.output,
             first=options.first,
             count=options.count,
-            about={
-                "method": settings["search"]["method"],
-                "search": name,
-                "protocol": protocol.hash,
-                "bank": context.bank.identity,
-                "settings": settings["search"],
-            },
+            about={**about, "protocol": protocol.hash, "bank": context.bank.identity},
         )
         cost.evaluations, cost.images = found.evaluations, found.evaluations * images
         cost.earlier_seconds = found.known_seconds / context.workers.count
@@ -109,27 +116,26 @@ def select(options: argparse.Namespace) -> None:
         measured(f"select-{settings['name']}", options) as cost,
         _context(options, settings, cost) as context,
     ):
+        from lcsc.groups import make_groups
         from lcsc.protocol import require_bank
-        from lcsc.scoring import load_measures
-        from lcsc.search.generations import read_generation
+        from lcsc.search.generations import read_chain
         from lcsc.selection import finalists
         from lcsc.selection import select as choose
 
-        (extractor,), (reference,) = load_measures([options.extractor], [options.reference], context.device)
+        extractor, reference = _measure(options, context)
         images = int(settings["images"])
         protocol = context.protocol(extractor, reference, "selection", images)
         _log_protocol(protocol)
-        generations = [read_generation(path) for path in options.generations]
-        for path, generation in zip(options.generations, generations, strict=True):
-            require_bank(generation.bank, context.bank.identity, path)
-        rows = finalists(generations, int(settings["finalists"]))
+        generations = read_chain(options.generations)
+        require_bank(generations[0].bank, context.bank.identity, options.generations[0])
+        groups = generations[0].groups
         evaluator = context.evaluator(extractor, reference, "selection", images)
-        record = choose(context, evaluator, rows)
-        method = read_json(options.generations[0], kind="generation")["method"]
-        evaluations = sum(len(generation.scored) for generation in generations)
-        about = {"search": settings["name"], "method": method, "protocol": protocol.hash, "images": images}
-        about["bank"] = context.bank.identity
-        write_json(options.output, {**about, **record, "evaluations": evaluations}, kind="selection")
+        rows = finalists(generations, int(settings["finalists"]))
+        found = choose(context, evaluator, rows, make_groups(context.bank.tensors, groups))
+        record = {"search": settings["name"], "method": generations[0].settings["method"], "groups": groups}
+        record |= {"protocol": protocol.hash, "bank": context.bank.identity, "extractor": extractor.identity}
+        record |= {"images": images, "evaluations": sum(len(generation.scored) for generation in generations)}
+        write_json(options.output, {**record, **found}, kind="selection")
         cost.evaluations, cost.images = len(rows), len(rows) * images
 
 
@@ -138,24 +144,22 @@ def evaluate(options: argparse.Namespace) -> None:
     settings = step_settings_of(options, "evaluate")
     with measured("evaluate", options) as cost, _context(options, settings, cost) as context:
         from lcsc import final
-        from lcsc.data import load_part
         from lcsc.scoring import load_measures
 
         extractors, references = load_measures(options.extractors, options.references, context.device)
         columns = final.make_columns(extractors, references)
-        real = final.RealImages.of(load_part(options.train_images).images, load_part(options.held_out_images).images)
-        images, blocks = int(settings["images"]), int(settings["blocks"])
-        evaluation = final.FinalEvaluation(context, columns, real, images, blocks)
+        real = final.read_real_images(options.train_images, options.held_out_images, columns)
         baselines = _record_of(options.baselines, "baselines", context)
         selections = [_record_of(path, "selection", context) for path in options.selection]
+        final.require_chosen_alike([baselines, *selections], columns)
+        evaluation = final.FinalEvaluation(context, columns, real, int(settings["images"]), int(settings["blocks"]))
         rows = evaluation.run(final.methods(baselines, selections), "final evaluation", neighbours=True)
         emas = evaluation.run(final.hindsight_methods(baselines), "EMAs in hindsight", neighbours=False)
-        record = final.record(evaluation, rows, emas, settings)
         shown = [row for row in rows if row["name"] in ("last", "ema") or row["family"] == "search"]
         _write_samples(options, [row["name"] for row in shown], evaluation.samples(shown))
-        write_json(options.output, record, kind="evaluation")
+        write_json(options.output, final.record(evaluation, rows, emas, settings["run"]), kind="evaluation")
         cost.evaluations = len(rows) + len(emas)
-        cost.images = cost.evaluations * images * blocks
+        cost.images = cost.evaluations * evaluation.images * len(evaluation.blocks)
 
 
 def _record_of(path: Path, kind: str, context: Context) -> dict[str, Any]:

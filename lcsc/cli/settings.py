@@ -5,38 +5,106 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lcsc.config import load_config, resolve, step_settings
+from lcsc.config import load_config, step_settings
 from lcsc.errors import InputError
-from lcsc.files import write_json
+from lcsc.files import read_or_refuse, write_json
 from lcsc.progress import logger
 from lcsc.runtime import peak_memory_mb
+
+_NETWORK = ("network.factory", "network.image_shape")
+_PRECONDITIONING = tuple(f"preconditioning.{key}" for key in ("kind", "sigma_min", "sigma_max", "sigma_data"))
+_EVALUATION = tuple(f"evaluation.{key}" for key in ("seed", "chunk", "candidates_per_block"))
+_SCORING = ("threads", *_NETWORK, *_PRECONDITIONING, "sampler.kind", *_EVALUATION, "images")
+_TRAIN = ("recipe", "steps", "batch", "learning_rate", "seed", "save_from", "save_every", "ema_rates")
+_EXTRACTOR = ("kind", "architecture", "dimension", "steps", "batch", "learning_rate", "noise", "seed", "name")
+_EVOLUTION = ("seed", "population", "parents", "crossover", "mutation_scale", "mutation_share", "initial_rates")
+# Of what lcsc.config.step_settings gives, the keys that each step cannot do without.
+NEEDED: Mapping[str, tuple[str, ...]] = {
+    "data": ("source", "held_out", "seed"),
+    "train": (*_NETWORK, *_PRECONDITIONING, *(f"train.{key}" for key in _TRAIN)),
+    "extractor": _EXTRACTOR,
+    "reference": (),
+    "collect": (),
+    "baselines": (*_SCORING, "baselines.ema_shaped"),
+    "search": (*_SCORING, "name", "search.method"),
+    "select": (*_SCORING, "name", "finalists"),
+    "evaluate": (*_SCORING, "run", "blocks"),
+    "export": ("run",),
+    "report": (),
+}
+# What some values of those keys need besides.
+NEEDED_BY: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("sampler.kind", "consistency"): ("sampler.sigmas",),
+    ("train.recipe", "consistency"): ("train.scales",),
+    ("search.method", "evolution"): tuple(f"search.{key}" for key in _EVOLUTION),
+}
+_WHOLE = {
+    *("threads", "images", "blocks", "finalists", "seed", "chunk", "candidates_per_block", "steps", "batch"),
+    *("save_from", "save_every", "dimension", "held_out", "population", "parents", "from_step", "to_step"),
+}
 
 
 def step_settings_of(options: argparse.Namespace, step: str) -> dict[str, Any]:
     """The settings of ``step``: ``--settings`` as JSON or @FILE, or those that ``--config`` and ``--run`` give."""
     if options.settings is not None:
-        return _from_json(options.settings)
+        settings = _from_json(options.settings)
+        _require(settings, step)
+        return settings
     if options.config is None or options.run_name is None:
         raise InputError(f"lcsc {step}: found neither --settings nor --config with --run; give one of them")
-    config = resolve(load_config(options.config), source=str(options.config))
-    return dict(step_settings(config, options.run_name, step, name=options.name))
+    return dict(step_settings(load_config(options.config), options.run_name, step, name=options.name))
 
 
 def _from_json(text: str) -> dict[str, Any]:
     try:
-        source = Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text
-        settings = json.loads(source)
-    except (OSError, ValueError) as error:
+        settings = json.loads(_read(Path(text[1:])) if text.startswith("@") else text)
+    except ValueError as error:
         raise InputError(f"--settings: no JSON ({error}); give an object, or @FILE with one") from error
     if not isinstance(settings, dict):
         raise InputError(f"--settings: found {type(settings).__name__}, expected a JSON object")
     return settings
+
+
+def _read(path: Path) -> str:
+    try:
+        return read_or_refuse(path, lambda: path.read_text(encoding="utf-8"), what="a JSON object")
+    except InputError as error:
+        raise InputError(f"--settings: {error}") from error
+
+
+def _require(settings: Mapping[str, Any], step: str) -> None:
+    """Refuse ``settings`` that lack a key of ``step``, or hold no whole number where one is needed."""
+    for key in ("threads", "from_step", "to_step"):
+        if settings.get(key) is not None:
+            _value(settings, key, step)
+    for key in NEEDED[step]:
+        found = _value(settings, key, step)
+        for further in NEEDED_BY.get((key, str(found)), ()):
+            _value(settings, further, step)
+
+
+def _value(settings: Mapping[str, Any], key: str, step: str) -> Any:
+    value: Any = settings
+    parts = key.split(".")
+    for depth, part in enumerate(parts):
+        if not isinstance(value, dict):
+            place, found = ".".join(parts[:depth]), type(value).__name__
+            raise InputError(f"--settings: {place}: found {found}, expected an object; `lcsc settings` prints one")
+        if part not in value:
+            place = ".".join(parts[: depth + 1])
+            raise InputError(
+                f"--settings: {place}: not found; step '{step}' needs it; `lcsc settings` prints a step's settings"
+            )
+        value = value[part]
+    if parts[-1] in _WHOLE and (not isinstance(value, int) or isinstance(value, bool)):
+        raise InputError(f"--settings: {key}: found {value!r}, expected a whole number")
+    return value
 
 
 @dataclass

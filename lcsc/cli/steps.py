@@ -85,7 +85,8 @@ def collect(options: argparse.Namespace) -> None:
     from lcsc.collection import list_checkpoints
 
     if options.list is not None:
-        print(list_checkpoints(options.list))
+        given = any(value is not None for value in (options.settings, options.config, options.run_name))
+        print(list_checkpoints(options.list, **_known(step_settings_of(options, "collect") if given else {})))
         return
     settings = step_settings_of(options, "collect")
     if options.output is None:
@@ -96,8 +97,11 @@ def collect(options: argparse.Namespace) -> None:
 
 
 def _known(settings: dict[str, Any]) -> dict[str, Any]:
-    keys = ("pattern", "state_key", "from_step", "to_step")
-    return {key: settings[key] for key in keys if settings.get(key) is not None}
+    from lcsc.collection import PATTERN
+
+    keys = ("state_key", "from_step", "to_step")
+    known = {key: settings[key] for key in keys if settings.get(key) is not None}
+    return {**known, "pattern": settings.get("pattern") or PATTERN}
 
 
 def export(options: argparse.Namespace) -> None:
@@ -119,7 +123,8 @@ def export(options: argparse.Namespace) -> None:
         extra |= {"selection_score": chosen["selection_score"]}
         bank = Bank.open(options.bank)
         require_bank(str(best.get("bank")), bank.identity, ", ".join(map(str, options.selection)))
-        recipe = export_merged(bank, np.asarray(chosen["coefficients"]), output=options.output, recipe_extra=extra)
+        rows = np.asarray(chosen["coefficients"])
+        recipe = export_merged(bank, rows, best["groups"], output=options.output, recipe_extra=extra)
         write_recipe(recipe, options.recipe)
     logger.info("wrote %s (%s)", options.output, best["search"])
 
@@ -150,9 +155,9 @@ def verify(options: argparse.Namespace) -> None:
 
 def settings(options: argparse.Namespace) -> None:
     """``lcsc settings``."""
-    from lcsc.config import load_config, resolve, step_settings
+    from lcsc.config import load_config, step_settings
 
-    config = resolve(load_config(options.config), source=str(options.config))
+    config = load_config(options.config)
     print(canonical_json(dict(step_settings(config, options.run_name, options.step, name=options.name)), indent=2))
 
 

@@ -9,6 +9,7 @@ from lcsc.config.problems import Problem
 from lcsc.config.words import found_in_words
 
 DIGITS, CLASSES = 1797, 10
+DIGITS_SHAPE = [1, 8, 8]
 BASELINES = ("last", "single", "uniform", "ema", "decayed")
 Section = Mapping[str, Any]
 
@@ -45,7 +46,9 @@ def _run(place: tuple[str, ...], run: Section, config: Section) -> Iterator[Prob
         yield Problem(place, "the name 'shared'", "another name", "results/shared is taken; rename the run")
     yield from _reference((*place, "data"), run["data"], config["data"], "data")
     yield from _extractors(place, run, config["extractors"])
+    yield from _kinds(place, run)
     yield from _noise_levels(place, run)
+    yield from _image_shape(place, run, config["data"][run["data"]])
     if "train" in run:
         yield from _train((*place, "train"), run["train"])
     elif "checkpoints" in run:
@@ -70,21 +73,54 @@ def _extractors(place: tuple[str, ...], run: Section, extractors: Section) -> It
             found = f"{name!r}, trained on {trained_on!r}"
             expected = f"an extractor trained on {run['data']!r}"
             yield Problem(at, found, expected, "another set's training images may be among the held-out ones")
+    searched, held_out = (extractors[name] for name in run["extractors"].values())
+    if run["extractors"]["search"] != run["extractors"]["held_out"] and _same_architecture(searched, held_out):
+        found = f"{run['extractors']['held_out']!r} of the architecture that {run['extractors']['search']!r} has"
+        way_out = "what one learns the other learns too: take another architecture"
+        yield Problem((*place, "extractors", "held_out"), found, "an extractor of another kind", way_out)
     if run["extractors"]["search"] == run["extractors"]["held_out"]:
         found = f"{run['extractors']['search']!r} twice"
         way_out = "a searched metric alone is no evidence, add a second extractor"
         yield Problem((*place, "extractors", "held_out"), found, "an extractor that no search uses", way_out)
 
 
+def _same_architecture(first: Section, second: Section) -> bool:
+    kinds = (
+        {key: value for key, value in entry.items() if key in ("kind", "architecture")} for entry in (first, second)
+    )
+    return next(kinds) == next(kinds)
+
+
+def _kinds(place: tuple[str, ...], run: Section) -> Iterator[Problem]:
+    """Samplers and recipes are for one kind of preconditioning each."""
+    kind = run["preconditioning"]["kind"]
+    sampler = "consistency" if run["sampler"]["kind"] == "consistency" else "edm"
+    users = {f"sampler {run['sampler']['kind']}": sampler}
+    if "train" in run:
+        users[f"recipe {run['train']['recipe']}"] = "consistency"
+    for user, expected in users.items():
+        if kind != expected:
+            yield Problem((*place, "preconditioning", "kind"), repr(kind), f"{expected!r} as {user} needs")
+
+
+def _image_shape(place: tuple[str, ...], run: Section, data: Section) -> Iterator[Problem]:
+    found = run["network"]["image_shape"]
+    if data["source"] == "digits" and list(found) != DIGITS_SHAPE:
+        at = (*place, "network", "image_shape")
+        yield Problem(at, found_in_words(found), f"{DIGITS_SHAPE} as the digits have")
+
+
 def _noise_levels(place: tuple[str, ...], run: Section) -> Iterator[Problem]:
     low, high = run["preconditioning"]["sigma_min"], run["preconditioning"]["sigma_max"]
     if low >= high:
         yield Problem((*place, "preconditioning", "sigma_min"), str(low), f"a number below sigma_max ({high})")
+    if run["sampler"]["kind"] != "consistency":
+        return
     sigmas = run["sampler"]["sigmas"]
     at = (*place, "sampler", "sigmas")
     for index, (before, sigma) in enumerate(zip([None, *sigmas], sigmas, strict=False)):
-        if not low <= sigma <= high:
-            yield Problem((*at, index), str(sigma), f"a noise level from sigma_min ({low}) to sigma_max ({high})")
+        if not low < sigma <= high:
+            yield Problem((*at, index), str(sigma), f"a noise level above sigma_min ({low}), up to sigma_max ({high})")
         if before is not None and sigma >= before:
             yield Problem((*at, index), f"{sigma} after {before}", "falling noise levels")
 
@@ -115,6 +151,11 @@ def _rising(place: tuple[str, ...], limits: Sequence[float]) -> Iterator[Problem
 def _search(place: tuple[str, ...], search: Section) -> Iterator[Problem]:
     if place[-1] in BASELINES:
         yield Problem(place, f"the name {place[-1]!r}", "another name", "a baseline has this name; rename the search")
+    if search["method"] == "evolution":
+        yield from _evolution(place, search)
+
+
+def _evolution(place: tuple[str, ...], search: Section) -> Iterator[Problem]:
     population, parents = search["population"], search["parents"]
     if parents > population:
         yield Problem((*place, "parents"), str(parents), f"at most the population ({population})")

@@ -42,6 +42,8 @@ def _sections(path: str, node: Node, schema: Node) -> Iterator[tuple[str, Node]]
         named = full.get("additionalProperties")
         if isinstance(named, dict):
             below, full = f"{below}.NAME", dereference(named, schema)
+        for name, kind in full.get("x-kinds", {}).items():
+            yield f"{below}` with `{full['x-by']}: {name}", dereference(kind, schema)
         if "properties" in full:
             yield below, full
             yield from _sections(below, full, schema)

@@ -57,7 +57,8 @@ def keys_that_are_no_text(value: Any, place: Place = ()) -> Problem | None:
 
 def schema_problem(config: Mapping[str, Any], *, complete: bool) -> Problem | None:
     """The first thing that the schema refuses; missing keys count only where ``complete``."""
-    errors = [error for error in _validator().iter_errors(config) if complete or error.validator != "required"]
+    found = _validator(complete).iter_errors(config)
+    errors = [error for error in found if complete or error.validator != "required"]
     # Unknown keys first: what else is wrong, a missing key say, is most often their consequence.
     errors.sort(
         key=lambda error: (
@@ -68,7 +69,7 @@ def schema_problem(config: Mapping[str, Any], *, complete: bool) -> Problem | No
     return _in_words(errors[0]) if errors else None
 
 
-def _validator() -> Validator:
+def _validator(complete: bool) -> Validator:
     from jsonschema import Draft202012Validator
     from jsonschema.validators import extend
 
@@ -79,7 +80,24 @@ def _validator() -> Validator:
         return is_integer(checker, value) or (isinstance(value, float) and math.isfinite(value))
 
     checker = Draft202012Validator.TYPE_CHECKER.redefine("integer", is_integer).redefine("number", is_number)
-    return extend(Draft202012Validator, type_checker=checker)(read_schema())
+    kinds = {"x-kinds": _complete_kinds if complete else _partial_kinds}
+    return extend(Draft202012Validator, kinds, type_checker=checker)(read_schema())
+
+
+def _complete_kinds(validator: Any, kinds: Mapping[str, Any], instance: Any, node: Mapping[str, Any]) -> Iterable[Any]:
+    """The errors of a section whose schema depends on the key that ``x-by`` names; by default the first kind's."""
+    named = instance.get(node["x-by"], next(iter(kinds))) if isinstance(instance, Mapping) else next(iter(kinds))
+    if named in kinds:
+        yield from validator.descend(instance, kinds[named])
+    else:
+        yield from validator.descend(instance, {"properties": {node["x-by"]: {"enum": list(kinds)}}})
+
+
+def _partial_kinds(validator: Any, kinds: Mapping[str, Any], instance: Any, node: Mapping[str, Any]) -> Iterable[Any]:
+    """The same for a section that is laid over another and need not name its kind: the kind that fits best."""
+    if isinstance(instance, Mapping) and node["x-by"] in instance:
+        return _complete_kinds(validator, kinds, instance, node)
+    return min((list(validator.descend(instance, kind)) for kind in kinds.values()), key=len)
 
 
 def _in_words(error: ValidationError) -> Problem:

@@ -40,6 +40,15 @@ def dereference(node: Node, schema: Node) -> Node:
     return {**dereference(target, schema), **{key: value for key, value in node.items() if key != "$ref"}}
 
 
+def kind_of(value: Any, node: Node, schema: Node) -> Node:
+    """The schema of ``value`` where it depends on one of its keys (``x-by``, ``x-kinds``): by default the first."""
+    if "x-kinds" not in node:
+        return node
+    kinds = node["x-kinds"]
+    named = value.get(node["x-by"]) if isinstance(value, Mapping) else None
+    return dereference(kinds.get(named, next(iter(kinds.values()))), schema)
+
+
 def types_of(node: Node) -> list[str]:
     """The JSON types that ``node`` allows."""
     named = node.get("type", [])
@@ -52,7 +61,7 @@ def completed(value: Any, node: Node, schema: Node) -> Any:
     Whole numbers become floats where the schema says number: ``80`` and ``80.0`` are the same setting, with
     the same hash.
     """
-    node = dereference(node, schema)
+    node = kind_of(value, dereference(node, schema), schema)
     if isinstance(value, Mapping):
         return _completed_section(value, node, schema)
     if isinstance(value, list):

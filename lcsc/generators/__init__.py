@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.utils.checkpoint import checkpoint
 
 from lcsc.errors import InputError
 from lcsc.generators.flat import FlatModule
@@ -61,13 +63,37 @@ class Generator:
         self.flat.load(flat)
 
     def __call__(self, noises: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Images float32 [B, C, H, W] in [-1, 1] for ``noises``, each [B, C, H, W], on :attr:`device`."""
+        """Images [B, C, H, W] in [-1, 1] for ``noises``, each [B, C, H, W], on :attr:`device`; float32 by default."""
+        return self._sample(self.denoiser, noises)
+
+    def differentiable(self, leaves: Sequence[torch.Tensor], noises: Sequence[torch.Tensor]) -> torch.Tensor:
+        """The same images with the weights ``leaves`` (see :meth:`FlatModule.leaves`), differentiable in them.
+
+        Of all network evaluations but the last only the input is kept, and the rest made again when gradients
+        are (Chen et al. 2016): memory hardly grows with the steps of the sampler.
+        """
+        calls = 0
+
+        def network(x: torch.Tensor, noise_level: torch.Tensor) -> torch.Tensor:
+            nonlocal calls
+            calls += 1
+            if calls >= self.nfe:
+                return self.flat.call_with(leaves, x, noise_level)
+            # Nothing is random in a network that is evaluated, and threads share PyTorch's random state.
+            output: torch.Tensor = checkpoint(
+                self.flat.call_with, leaves, x, noise_level, use_reentrant=False, preserve_rng_state=False
+            )
+            return output
+
+        return self._sample(replace(self.denoiser, network=network), noises)
+
+    def _sample(self, denoiser: Denoiser, noises: Sequence[torch.Tensor]) -> torch.Tensor:
         if len(noises) != self.noise_arrays:
             raise InputError(f"noise: found {len(noises)} arrays, expected {self.noise_arrays} for this sampler")
         if any(tuple(noise.shape[1:]) != self.image_shape for noise in noises):
             shape = list(noises[0].shape[1:])
             raise InputError(f"noise: found samples of shape {shape}, expected {list(self.image_shape)}")
-        images = self.sampler(self.denoiser, [noise.to(self.device, torch.float32) for noise in noises])
+        images = self.sampler(denoiser, [noise.to(self.device, self.flat.buffer.dtype) for noise in noises])
         return images.clamp(-1, 1)
 
 
@@ -76,13 +102,15 @@ def build_generator(
     tensors: Sequence[TensorEntry],
     others: Mapping[str, NDArray[Any]],
     device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
 ) -> Generator:
     """The generator of the config's ``network``, ``preconditioning`` and ``sampler`` for a bank's tensors.
 
     ``tensors`` and ``others`` are the bank's table and its tensors that are not combined. Raises
     :class:`InputError` where the network does not fit them. Weights are zero until :meth:`Generator.load`.
+    ``dtype`` is that of weights and images.
     """
-    flat = FlatModule(build_network(settings["network"]), tensors, others, device)
+    flat = FlatModule(build_network(settings["network"]), tensors, others, device, dtype)
     denoiser = build_denoiser(flat, settings["preconditioning"])
     sampler = build_sampler(settings["sampler"], denoiser)
     return Generator(flat, denoiser, sampler, settings["network"]["image_shape"], torch.device(device))

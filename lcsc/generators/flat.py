@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class FlatModule:
-    """``module`` on ``device``, its weights in :attr:`buffer` (float32, [P]) laid out as ``tensors`` say.
+    """``module`` on ``device``, its weights in :attr:`buffer` (``dtype``, [P]) laid out as ``tensors`` say.
 
     Tensors that are not combined (constants and counters) are copied from ``others`` once. Names, shapes and
     ties are checked against the module; :class:`InputError` names the first tensor that does not fit. The
-    module is set to evaluation mode and asks for no gradients; :meth:`call` differentiates with respect to a
-    flat vector.
+    module is set to evaluation mode and asks for no gradients; :meth:`call` and :meth:`call_with` differentiate
+    with respect to a flat vector and to its parts.
     """
 
     def __init__(
@@ -32,28 +32,43 @@ class FlatModule:
         tensors: Sequence[TensorEntry],
         others: Mapping[str, NDArray[Any]],
         device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         self.module = module.to(device).eval().requires_grad_(False)
+        if dtype != torch.float32:
+            self.module.to(dtype)
         placed = _match(self.module, tensors)
         self.entries = [entry for entry in tensors if entry.role == "combined"]
-        self._names = {entry.name: placed[entry.name][0] for entry in self.entries}
+        self._names = {entry.name: placed[entry.name] for entry in self.entries}
         self.size = sum(entry.count for entry in self.entries)
-        self.buffer = torch.zeros(self.size, dtype=torch.float32, device=device)
+        self.buffer = torch.zeros(self.size, dtype=dtype, device=device)
         views = self.views(self.buffer)
         slots = self.module.state_dict(keep_vars=True)
         for entry in tensors:
             for name in placed[entry.name]:
                 if entry.role == "combined":
-                    slots[name].data = views[self._names[entry.name]]
+                    slots[name].data = views[name]
                 else:
                     slots[name].data.copy_(_other(entry.name, others))
 
     def views(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
-        """The module's weights, by the module's names, as views of ``flat`` [P]."""
-        return {
-            self._names[entry.name]: flat[entry.offset : entry.offset + entry.count].view(entry.shape)
+        """The module's weights, by the module's names, as views of ``flat`` [P]; tied names share one view."""
+        parts = [flat[entry.offset : entry.offset + entry.count].view(entry.shape) for entry in self.entries]
+        return self._named(parts)
+
+    def leaves(self) -> list[torch.Tensor]:
+        """A tensor for each of :attr:`entries` that shares the buffer's memory and asks for a gradient.
+
+        The gradient of a view of one flat leaf would be a vector of all P for each tensor; these get their own.
+        """
+        return [
+            self.buffer[entry.offset : entry.offset + entry.count].view(entry.shape).detach().requires_grad_()
             for entry in self.entries
-        }
+        ]
+
+    def _named(self, parts: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
+        pairs = zip(self.entries, parts, strict=True)
+        return {name: part for entry, part in pairs for name in self._names[entry.name]}
 
     def load(self, flat: NDArray[np.float32] | torch.Tensor) -> None:
         """Copy the weights ``flat`` [P] into place."""
@@ -71,6 +86,11 @@ class FlatModule:
     def call(self, flat: torch.Tensor, x: torch.Tensor, noise_level: torch.Tensor) -> torch.Tensor:
         """The module's output with the weights ``flat`` [P]; differentiable with respect to them."""
         output: torch.Tensor = torch.func.functional_call(self.module, self.views(flat), (x, noise_level))
+        return output
+
+    def call_with(self, parts: Sequence[torch.Tensor], x: torch.Tensor, noise_level: torch.Tensor) -> torch.Tensor:
+        """The module's output with ``parts``, one tensor for each of :attr:`entries`; differentiable in them."""
+        output: torch.Tensor = torch.func.functional_call(self.module, self._named(parts), (x, noise_level))
         return output
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 
 from lcsc.errors import InputError
+from lcsc.generators.ode import EulerSampler, HeunSampler, noise_levels
 from lcsc.generators.preconditioning import Denoiser
 
 
@@ -75,7 +77,17 @@ def _consistency(settings: Mapping[str, Any], denoiser: Denoiser) -> Sampler:
     return ConsistencySampler(settings["sigmas"], denoiser.sigma_min)
 
 
-SAMPLERS: dict[str, Callable[[Mapping[str, Any], Denoiser], Sampler]] = {"consistency": _consistency}
+def _ode(kind: type[EulerSampler], settings: Mapping[str, Any], denoiser: Denoiser) -> Sampler:
+    if denoiser.kind != "edm":
+        raise InputError(f"sampler: {settings['kind']!r} needs preconditioning of kind 'edm', found {denoiser.kind!r}")
+    return kind(noise_levels(settings, denoiser))
+
+
+SAMPLERS: dict[str, Callable[[Mapping[str, Any], Denoiser], Sampler]] = {
+    "consistency": _consistency,
+    "euler": partial(_ode, EulerSampler),
+    "heun": partial(_ode, HeunSampler),
+}
 
 
 def build_sampler(settings: Mapping[str, Any], denoiser: Denoiser) -> Sampler:

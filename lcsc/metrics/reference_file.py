@@ -14,7 +14,7 @@ from lcsc.errors import InputError
 from lcsc.files import hash_of, read_or_refuse, replacing
 from lcsc.metrics.frechet import Reference, Statistics
 
-FORMAT = "lcsc-reference"
+FORMAT, FORMAT_VERSION = "lcsc-reference", 1
 ABOUT = ("data", "part", "extractor", "extractor_sha256", "resize")
 
 
@@ -33,7 +33,7 @@ def write_reference(path: Path, reference: Reference, about: Mapping[str, str]) 
 
     statistics = reference.statistics
     with replacing(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
-        file.attrs.update({"format": FORMAT, "format_version": 1, "lcsc_version": __version__})
+        file.attrs.update({"format": FORMAT, "format_version": FORMAT_VERSION, "lcsc_version": __version__})
         file.attrs.update({"count": statistics.count, **{key: about[key] for key in ABOUT}})
         for name, values in _arrays(reference).items():
             file.create_dataset(name, data=values, track_times=False)
@@ -43,8 +43,13 @@ def read_reference(path: Path) -> ReferenceFile:
     """Read a reference; its shapes, finiteness and symmetry are checked."""
     path = Path(path)
     if path.suffix == ".npz":
-        return _checked(path, *read_or_refuse(path, lambda: _read_npz(path), what="statistics (mu, sigma)"))
-    return _checked(path, *read_or_refuse(path, lambda: _read_hdf5(path), what="lcsc reference statistics"))
+        statistics, about = read_or_refuse(path, lambda: _read_npz(path), what="statistics (mu, sigma)")
+        _check_statistics(path, statistics)
+        return _identified(Reference.of(statistics), about)
+    reference, about = read_or_refuse(path, lambda: _read_hdf5(path), what="lcsc reference statistics")
+    _check_statistics(path, reference.statistics)
+    _check_factor(path, reference)
+    return _identified(reference, about)
 
 
 def _arrays(reference: Reference) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
@@ -56,28 +61,50 @@ def _read_hdf5(path: Path) -> tuple[Reference, dict[str, str]]:
     with h5py.File(path, "r") as file:
         if file.attrs.get("format") != FORMAT:
             raise ValueError(f"found format {file.attrs.get('format')!r}, expected {FORMAT!r}")
-        mean, covariance, factor = (
-            np.asarray(file[name], dtype=np.float64) for name in ("mean", "covariance", "factor")
-        )
+        version = file.attrs.get("format_version")
+        if version != FORMAT_VERSION:
+            raise InputError(f"{path}: format version {version}, expected {FORMAT_VERSION}; update lcsc")
+        mean, covariance, factor = (_float64(file, name) for name in ("mean", "covariance", "factor"))
         about = {key: str(file.attrs[key]) for key in ABOUT}
         return Reference(Statistics(mean, covariance, int(file.attrs["count"])), factor), about
 
 
-def _read_npz(path: Path) -> tuple[Reference, dict[str, str]]:
-    with np.load(path, allow_pickle=False) as file:
+def _float64(file: h5py.File, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    if not isinstance(file[name], h5py.Dataset):
+        raise ValueError(f"{name!r} is no array")
+    return np.asarray(file[name][()], dtype=np.float64)
+
+
+def _read_npz(path: Path) -> tuple[Statistics, dict[str, str]]:
+    with path.open("rb") as stream:  # given a path, np.load leaves a damaged file open
+        file = np.load(stream, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise ValueError("found one array without a name")
         mean, covariance = np.asarray(file["mu"], np.float64), np.asarray(file["sigma"], np.float64)
-    if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
-        raise ValueError("mu or sigma is not finite")
-    about = dict.fromkeys(ABOUT, "unknown") | {"data": path.stem}
-    return Reference.of(Statistics(mean, covariance, 0)), about
+    return Statistics(mean, covariance, 0), dict.fromkeys(ABOUT, "unknown") | {"data": path.stem}
 
 
-def _checked(path: Path, reference: Reference, about: dict[str, str]) -> ReferenceFile:
-    mean, covariance = reference.statistics.mean, reference.statistics.covariance
-    if mean.ndim != 1 or covariance.shape != (mean.size, mean.size):
+def _check_statistics(path: Path, statistics: Statistics) -> None:
+    mean, covariance = statistics.mean, statistics.covariance
+    if mean.ndim != 1 or not mean.size or covariance.shape != (mean.size, mean.size):
         raise InputError(f"{path}: mean {mean.shape} and covariance {covariance.shape} do not fit; make it again")
+    if not np.isfinite(mean).all():
+        raise InputError(f"{path}: the mean is not finite; make it again")
     if not np.isfinite(covariance).all() or not np.allclose(covariance, covariance.T, rtol=1e-8, atol=1e-12):
         raise InputError(f"{path}: the covariance is not finite and symmetric; make it again")
+
+
+def _check_factor(path: Path, reference: Reference) -> None:
+    factor, dimension = reference.factor, reference.statistics.dimension
+    if factor.ndim != 2 or factor.shape[0] != dimension or factor.shape[1] > dimension:
+        raise InputError(
+            f"{path}: the covariance's factor has shape {factor.shape}, expected {dimension} rows; make it again"
+        )
+    if not np.isfinite(factor).all():
+        raise InputError(f"{path}: the covariance's factor is not finite; make it again")
+
+
+def _identified(reference: Reference, about: dict[str, str]) -> ReferenceFile:
     digests = {name: _digest(values) for name, values in _arrays(reference).items()}
     return ReferenceFile(reference, about, hash_of({"about": about, **digests}))
 

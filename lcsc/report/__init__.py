@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lcsc.report.records import Evaluation, Generation, Selection
     from lcsc.report.tables import Table
 
-__all__ = ["ReportInputs", "make_report", "terminal_table"]
+__all__ = ["ReportInputs", "make_report"]
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,6 @@ def make_report(inputs: ReportInputs, output: Path, figures: Path) -> str:
     text = _write_tables(figures, table)
     write_text(output, page)
     return text
-
-
-def terminal_table(evaluation: Path, width: int = 100) -> str:
-    """The result table of an evaluation as text for a terminal of ``width`` columns."""
-    from lcsc.report.reading import read_evaluation
-    from lcsc.report.table_formats import text_table
-    from lcsc.report.tables import result_table
-
-    return text_table(result_table(read_evaluation(evaluation)), width)
 
 
 def _check_searches(

@@ -8,8 +8,9 @@ from typing import Any
 from lcsc.errors import InputError
 from lcsc.search.base import Candidate, Coefficients, Scored, Search, SearchSpace, project
 from lcsc.search.evolution import Evolution
+from lcsc.search.gradient import Gradient
 
-SEARCHES: dict[str, type[Search]] = {search.method: search for search in (Evolution,)}
+SEARCHES: dict[str, type[Search]] = {search.method: search for search in (Evolution, Gradient)}
 
 __all__ = [
     "SEARCHES",

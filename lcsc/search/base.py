@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -30,10 +30,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Scored:
-    """A candidate with its score; None where its images gave none, which counts as worst."""
+    """A candidate with its score; None where its images gave none, which counts as worst.
+
+    ``gradient`` is the score's in the coefficients, [G, K], for a search that asks for gradients.
+    """
 
     candidate: Candidate
     score: float | None
+    gradient: Coefficients | None = field(default=None, compare=False)
 
     @property
     def order(self) -> float:
@@ -63,6 +67,16 @@ class Search(ABC):
     """
 
     method: ClassVar[str]
+
+    @property
+    def wants_gradients(self) -> bool:
+        """Whether the candidates of the next ``ask`` are to be scored with gradients."""
+        return False
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the search has ended: it asks for nothing more."""
+        return False
 
     def __init__(self, space: SearchSpace, settings: Mapping[str, Any]) -> None:
         self.space = space

@@ -11,12 +11,13 @@ from typing import Any
 from lcsc.errors import LcscError
 from lcsc.evaluation import Score
 from lcsc.files import hash_of
-from lcsc.progress import Progress
+from lcsc.progress import Progress, logger
 from lcsc.search.base import Candidate, Scored, Search
-from lcsc.search.generations import read_chain, write_generation
+from lcsc.search.generations import chain_paths, check_shapes, read_chain, remove_foreign, write_generation
 from lcsc.search.journal import Journal
 
-ScoreAll = Callable[[Sequence[Candidate], Journal, Callable[[Score, bool], None]], list[Score]]
+Done = Callable[[Score, bool], None]
+ScoreAll = Callable[[Sequence[Candidate], Journal, bool, Done], list[Score]]
 
 
 @dataclass
@@ -51,20 +52,26 @@ def run_generations(
 ) -> Tally:
     """Run generations ``first`` to ``first + count - 1`` of ``search`` in ``folder``; the ones before must be there.
 
+    ``score_all`` takes the candidates, the journal, whether gradients are wanted, and what to call for each score.
     ``about`` holds search, method, settings, protocol (its hash) and bank; a folder of others is refused.
     """
-    history = read_chain(folder, first, about=about, space=search.space)
+    history = read_chain(chain_paths(folder, first), about)
+    for path in remove_foreign(folder, first, about):
+        logger.warning("%s: made by another search (settings, protocol or bank), removed", path)
     if history:
+        check_shapes(chain_paths(folder, first)[-1], history[-1], search.space)
         search.restore(history[-1].state, [generation.scored for generation in history])
-    journal = Journal(folder / "journal", hash_of([about["protocol"], about["bank"]]))
+    fixed = [about["protocol"], about["bank"], about["settings"].get("groups", "all")]
+    journal = Journal(folder / "journal", hash_of(fixed))
     tally = Tally(best=_best(history))
     progress = Progress("evaluations of this round", 0)
     for number in range(first, first + count):
-        candidates = search.ask()
+        candidates = [] if search.stopped else search.ask()
         progress.total = len(candidates) * (first + count - number) + progress.done
-        scores = score_all(candidates, journal, _counter(tally, progress, number))
+        scores = score_all(candidates, journal, search.wants_gradients, _counter(tally, progress, number))
         _refuse_all_failed(scores, number)
-        search.tell([Scored(c, s.value) for c, s in zip(candidates, scores, strict=True)])
+        if candidates:
+            search.tell([Scored(c, s.value, s.gradient) for c, s in zip(candidates, scores, strict=True)])
         write_generation(folder, number, candidates, scores, about=about, state=search.state())
     return tally
 
@@ -87,7 +94,7 @@ def _counter(tally: Tally, progress: Progress, number: int) -> Callable[[Score, 
 
 
 def _refuse_all_failed(scores: Sequence[Score], number: int) -> None:
-    if all(score.value is None for score in scores):
+    if scores and number == 0 and all(score.value is None for score in scores):
         raise LcscError(
             f"generation {number}: no candidate could be scored ({scores[0].reason}); check the checkpoints and the "
             "generator's settings"

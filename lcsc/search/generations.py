@@ -31,6 +31,16 @@ class Generation:
     state: Mapping[str, Any]
     parent: str | None
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """What all generations of one search have in common."""
+        return {"protocol": self.protocol, "bank": self.bank, "settings": self.settings}
+
+    @property
+    def groups(self) -> Any:
+        """The kind of parameter groups of its coefficients."""
+        return self.settings.get("groups", "all")
+
 
 def generation_path(folder: Path, number: int) -> Path:
     """The file of generation ``number``."""
@@ -48,15 +58,20 @@ def write_generation(
 ) -> None:
     """Write a generation; ``about`` holds method, search, settings, protocol and bank.
 
+    A generation without candidates says that the search has stopped.
+
     Only what the settings fix is written: times differ from run to run and stand in the journal.
     """
-    rows = [
-        {"coefficients": c.coefficients.tolist(), "score": s.value, "reason": s.reason, "origin": c.origin}
-        for c, s in zip(candidates, scores, strict=True)
-    ]
+    rows = [_row(candidate, score) for candidate, score in zip(candidates, scores, strict=True)]
     parent = sha256_of(generation_path(folder, number - 1)) if number else None
     record = {**about, "generation": number, "parent": parent, "candidates": rows, "state": dict(state)}
-    write_json(generation_path(folder, number), {**record, "stopped": False}, kind=KIND, indent=None)
+    write_json(generation_path(folder, number), {**record, "stopped": not rows}, kind=KIND, indent=None)
+
+
+def _row(candidate: Candidate, score: Score) -> dict[str, Any]:
+    row = {"coefficients": candidate.coefficients.tolist(), "origin": candidate.origin}
+    row |= {"score": score.value, "reason": score.reason}
+    return row if score.gradient is None else {**row, "gradient": score.gradient.tolist()}
 
 
 def read_generation(path: Path) -> Generation:
@@ -65,7 +80,11 @@ def read_generation(path: Path) -> Generation:
     try:
         rows = record["candidates"]
         scored = tuple(
-            Scored(Candidate(np.asarray(row["coefficients"], dtype=np.float64), row["origin"]), row["score"])
+            Scored(
+                Candidate(np.asarray(row["coefficients"], dtype=np.float64), row["origin"]),
+                row["score"],
+                np.asarray(row["gradient"], dtype=np.float64) if "gradient" in row else None,
+            )
             for row in rows
         )
         reasons = tuple(row["reason"] for row in rows)
@@ -75,29 +94,56 @@ def read_generation(path: Path) -> Generation:
         raise InputError(f"{path}: no whole generation ({error}); remove it and run the search again") from error
 
 
-def read_chain(folder: Path, count: int, *, about: Mapping[str, Any], space: SearchSpace) -> list[Generation]:
-    """Generations 0 to ``count`` - 1 of a search, each checked against its parent's hash and ``about``."""
+def chain_paths(folder: Path, count: int) -> list[Path]:
+    """The files of generations 0 to ``count`` - 1."""
+    return [generation_path(folder, number) for number in range(count)]
+
+
+def read_chain(paths: Sequence[Path], about: Mapping[str, Any] | None = None) -> list[Generation]:
+    """All generations of a search from its first on, each checked against its parent's hash and ``about``.
+
+    Without ``about``, settings, protocol and bank must be those of the first generation.
+    """
     chain: list[Generation] = []
-    for number in range(count):
-        path = generation_path(folder, number)
+    parent = None
+    for number, path in enumerate(paths):
         generation = read_generation(path)
-        require_protocol(generation.protocol, str(about["protocol"]), str(path))
+        about = about or generation.about
         _check_origin(path, generation, about)
-        expected = sha256_of(generation_path(folder, number - 1)) if number else None
-        if generation.number != number or generation.parent != expected:
+        if generation.number != number or generation.parent != parent:
             raise InputError(f"{path}: does not follow generation {number - 1}; remove it and run the search again")
-        _check_shape(path, generation, space)
         chain.append(generation)
+        parent = sha256_of(path)
     return chain
+
+
+def remove_foreign(folder: Path, first: int, about: Mapping[str, Any]) -> list[Path]:
+    """Remove generations from ``first`` on that another search left in ``folder``; returns what was removed.
+
+    They would stand behind the new ones as if they followed them.
+    """
+    removed = []
+    for path in sorted(folder.glob("generation-*.json")):
+        number = path.stem.rpartition("-")[2]
+        if not number.isdigit() or int(number) < first:
+            continue
+        try:
+            _check_origin(path, read_generation(path), about)
+        except InputError:
+            path.unlink()
+            removed.append(path)
+    return removed
 
 
 def _check_origin(path: Path, generation: Generation, about: Mapping[str, Any]) -> None:
     if generation.settings != about["settings"]:
         raise InputError(f"{path}: made with other settings of the search; remove the folder, or restore them")
     require_bank(generation.bank, str(about["bank"]), path)
+    require_protocol(generation.protocol, str(about["protocol"]), str(path))
 
 
-def _check_shape(path: Path, generation: Generation, space: SearchSpace) -> None:
+def check_shapes(path: Path, generation: Generation, space: SearchSpace) -> None:
+    """Refuse coefficients that do not fit the bank."""
     expected = (space.groups, space.K)
     for index, item in enumerate(generation.scored):
         found = item.candidate.coefficients.shape

@@ -15,9 +15,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lcsc.errors import LcscError
 from lcsc.evaluation import Score
-from lcsc.files import canonical_json
+from lcsc.files import canonical_json, make_folder
 from lcsc.progress import logger
 from lcsc.search.base import Candidate
 
@@ -26,28 +28,32 @@ class Journal:
     """The scores of one search in ``folder``; ``key`` is a hash of all that fixes them beside the candidate."""
 
     def __init__(self, folder: Path, key: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self.path = folder / f"{key[:16]}.jsonl"
         self._key = key
         self._lock = threading.Lock()
-        self._scores: dict[str, Score] = {}
+        self._scores: dict[tuple[str, bool], Score] = {}
         self._read()
 
     def __len__(self) -> int:
         return len(self._scores)
 
-    def get(self, candidate: Candidate) -> Score | None:
-        """The score of ``candidate`` if it is known."""
-        return self._scores.get(candidate.fingerprint)
+    def get(self, candidate: Candidate, with_gradient: bool = False) -> Score | None:
+        """The score of ``candidate`` if it is known.
 
-    def add(self, candidate: Candidate, score: Score) -> None:
+        Scores ``with_gradient`` are kept apart: another order of sums makes them, so their last bits may differ.
+        """
+        return self._scores.get((candidate.fingerprint, with_gradient))
+
+    def add(self, candidate: Candidate, score: Score, with_gradient: bool = False) -> None:
         """Write a score and wait until it is on the disk."""
-        record: dict[str, Any] = {"candidate": candidate.fingerprint, "key": self._key}
+        record: dict[str, Any] = {"candidate": candidate.fingerprint, "key": self._key, "with_gradient": with_gradient}
         record |= {"score": score.value, "reason": score.reason, "seconds": round(score.seconds, 6)}
+        record["gradient"] = None if score.gradient is None else score.gradient.tolist()
         line = canonical_json({**record, "check": _check(record)}) + "\n"
         with self._lock:
             self._append(line.encode())
-            self._scores[candidate.fingerprint] = score
+            self._scores[candidate.fingerprint, with_gradient] = score
 
     def _append(self, line: bytes) -> None:
         try:
@@ -64,20 +70,29 @@ class Journal:
                 f"{self.path}: cannot be written ({error.strerror}); free space, then start again"
             ) from error
 
+    def _content(self) -> bytes:
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            raise LcscError(
+                f"{self.path}: cannot be read ({error.strerror}); make it readable, or remove it to score anew"
+            ) from error
+
     def _read(self) -> None:
-        if not self.path.exists():
-            return
-        content = self.path.read_bytes()
+        content = self._content()
         damaged = 0
         for line in content.splitlines():
             record = _valid_record(line, self._key)
             if record is None:
                 damaged += 1
                 continue
-            self._scores[record["candidate"]] = Score(record["score"], record["reason"], record["seconds"])
+            gradient = None if record["gradient"] is None else np.asarray(record["gradient"])
+            place = record["candidate"], record["with_gradient"]
+            self._scores[place] = Score(record["score"], record["reason"], record["seconds"], gradient)
         if content and not content.endswith(b"\n"):  # cut off by a kill: the next record starts a line of its own
-            with self.path.open("ab") as stream:
-                stream.write(b"\n")
+            self._append(b"\n")
         if damaged:
             logger.warning("%s: %d damaged line(s) skipped; those candidates are scored again", self.path, damaged)
 

@@ -25,13 +25,12 @@ def karras_sigmas(count: int, sigma_min: float, sigma_max: float, rho: float = R
 def intervals(step: int, steps: int, scales: Sequence[int]) -> int:
     """Intervals between noise levels at optimisation ``step`` (from 0) of ``steps``: N(k) - 1 of the paper.
 
-    They double in stages of equal length, from scales[0] to at most scales[1].
+    They double in stages of equal length, from scales[0] to at most scales[1] (section 3.4).
     """
     first, last = scales
-    stages = math.floor(math.log2(last / first)) + 1
-    length = max(steps // stages, 1)
+    length = max(math.floor(steps / (math.log2(last // first) + 1)), 1)
     # More doublings than that end at the last scale anyway, and would make huge numbers.
-    return int(min(first * 2 ** min(step // length, stages), last))
+    return int(min(first * 2 ** min(step // length, last.bit_length()), last))
 
 
 def interval_shares(sigmas: torch.Tensor) -> torch.Tensor:

@@ -36,9 +36,9 @@ rule baselines:
         " --output {output.baselines:q} --device {resources.device} --log {log:q} --timing {output.timing:q}"
 
 
-# One rule for each round, with its generations by name: rounds start at multiples of `generations_per_round`,
-# and the total stands in no params, so a longer search runs only what is new. A round that was killed goes on
-# from its journal, which Snakemake does not know.
+# One rule for each round, with its generations by name: rounds start at multiples of `generations_per_round`, so
+# a longer search runs its new rounds, and its last one again where that was not full. A round that runs again,
+# or was killed, goes on from its journal, which Snakemake does not know and does not delete: no score is made twice.
 for run, search, first, count in search_rounds():
 
     rule:

@@ -1,0 +1,101 @@
+"""Euler's and Heun's methods for the probability-flow equation dx/dσ = (x - D(x, σ)) / σ.
+
+Karras et al. 2022, algorithm 1, of which these are the deterministic form (no churn), with the noise levels of
+their equation 5. The noise is drawn once; the last step goes to level 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from lcsc.errors import InputError
+from lcsc.generators.preconditioning import Denoiser
+
+RHO = 7.0  # bends the noise levels towards small ones
+
+
+def karras_levels(steps: int, sigma_min: float, sigma_max: float, rho: float = RHO) -> list[float]:
+    """``steps`` noise levels falling from sigma_max to sigma_min (Karras et al. 2022, equation 5); one is sigma_max."""
+    high, low = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
+    return [(high + step / max(steps - 1, 1) * (low - high)) ** rho for step in range(steps)]
+
+
+class EulerSampler:
+    """Euler's method: one network evaluation for each noise level."""
+
+    def __init__(self, sigmas: Sequence[float]) -> None:
+        self.sigmas = tuple(float(sigma) for sigma in sigmas)
+        if not self.sigmas:
+            raise InputError("sampler: sigmas is empty, expected at least one noise level")
+        falling = all(high > low for high, low in zip(self.sigmas, self.sigmas[1:], strict=False))
+        if not falling or not self.sigmas[-1] > 0 or not math.isfinite(self.sigmas[0]):
+            raise InputError(f"sampler: sigmas are {list(self.sigmas)}, expected them to fall and to be positive")
+
+    @property
+    def nfe(self) -> int:
+        """One network evaluation for each noise level."""
+        return len(self.sigmas)
+
+    @property
+    def noise_arrays(self) -> int:
+        """The initial noise alone."""
+        return 1
+
+    def __call__(self, denoiser: Denoiser, noises: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Noises, one of [B, C, H, W], to images [B, C, H, W], not clamped."""
+        x = noises[0] * self.sigmas[0]
+        for sigma, after in zip(self.sigmas, (*self.sigmas[1:], 0.0), strict=True):
+            x = self._step(denoiser, x, sigma, after)
+        return x
+
+    def _step(self, denoiser: Denoiser, x: torch.Tensor, sigma: float, after: float) -> torch.Tensor:
+        return x + (after - sigma) * slope(denoiser, x, sigma)
+
+
+class HeunSampler(EulerSampler):
+    """Heun's method: each step but the last averages the slopes at its two ends."""
+
+    @property
+    def nfe(self) -> int:
+        """Two network evaluations for each noise level but the last, which takes one."""
+        return 2 * len(self.sigmas) - 1
+
+    def _step(self, denoiser: Denoiser, x: torch.Tensor, sigma: float, after: float) -> torch.Tensor:
+        first = slope(denoiser, x, sigma)
+        ahead = x + (after - sigma) * first
+        if after == 0:
+            return ahead
+        return x + (after - sigma) / 2 * (first + slope(denoiser, ahead, after))
+
+
+def slope(denoiser: Denoiser, x: torch.Tensor, sigma: float) -> torch.Tensor:
+    """dx/dσ of images ``x`` [B, C, H, W] at noise level ``sigma``."""
+    return (x - denoiser(x, x.new_full((len(x),), sigma))) / sigma
+
+
+def noise_levels(settings: Mapping[str, Any], denoiser: Denoiser) -> list[float]:
+    """The levels of the config's ``sampler`` section: its ``sigmas``, or Karras's ``steps`` of them.
+
+    ``sigma_min`` and ``sigma_max`` are the denoiser's and ``rho`` is 7 where the settings do not say otherwise.
+    """
+    sigmas, given = settings.get("sigmas"), settings.get("steps")
+    if (sigmas is None) == (given is None):
+        found = "neither" if sigmas is None else "both"
+        raise InputError(f"sampler: found {found} of 'sigmas' and 'steps', expected one of them; give one")
+    if sigmas is not None:
+        return [float(sigma) for sigma in sigmas]
+    steps = int(settings["steps"])
+    low, high, rho = (
+        float(default if settings.get(key) is None else settings[key])
+        for key, default in (("sigma_min", denoiser.sigma_min), ("sigma_max", denoiser.sigma_max), ("rho", RHO))
+    )
+    if steps < 1 or not 0 < low < high < math.inf or not rho > 0:
+        raise InputError(
+            f"sampler: steps {steps}, sigma_min {low}, sigma_max {high}, rho {rho}; "
+            "expected steps >= 1, 0 < sigma_min < sigma_max and rho > 0"
+        )
+    return karras_levels(steps, low, high, rho)
