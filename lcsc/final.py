@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,112 +11,16 @@ from numpy.typing import NDArray
 
 from lcsc import weights
 from lcsc.baselines import EMA_FAMILIES, FAMILIES
-from lcsc.data import load_part, to_bytes, to_float
-from lcsc.errors import InputError, LcscError
+from lcsc.columns import Column, RealImages, describe_columns
+from lcsc.data import to_bytes
+from lcsc.errors import LcscError
 from lcsc.evaluation import generate, measure, score_features
-from lcsc.extractors import Extractor
 from lcsc.files import hash_of
-from lcsc.metrics.frechet import statistics_distance
 from lcsc.metrics.neighbours import nearest_distances
-from lcsc.metrics.reference_file import ReferenceFile
 from lcsc.progress import Progress
-from lcsc.protocol import require_protocol
-from lcsc.scoring import Context, require_match
+from lcsc.scoring import Context
 
-PARTS = ("held-out", "train")
 SAMPLES = 64
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of the result table: an extractor against the real images of one part."""
-
-    extractor: Extractor
-    reference: ReferenceFile
-    part: str
-    searched: bool
-
-    @property
-    def key(self) -> str:
-        """Such as ``mlp/held-out``."""
-        return f"{self.extractor.name}/{self.part}"
-
-
-@dataclass(frozen=True)
-class RealImages:
-    """Real images as float32 in [-1, 1], by part."""
-
-    train: NDArray[np.float32]
-    held_out: NDArray[np.float32]
-
-
-def read_real_images(train: Path, held_out: Path, columns: Sequence[Column]) -> RealImages:
-    """The images of both parts; refuses a file of the other part or of other data than the references'."""
-    found = {}
-    for path, part in ((train, "train"), (held_out, "held-out")):
-        images = load_part(path)
-        if images.part != part:
-            raise InputError(f"{path}: found the {images.part} images, expected the {part} ones; give them in order")
-        for column in columns:
-            if column.reference.about["data"] != images.data_id:
-                raise InputError(
-                    f"{path}: found images {images.data_id!r}, expected {column.reference.about['data']!r} as in the "
-                    "references; give files of one data set"
-                )
-        found[part] = np.asarray(to_float(images.images))
-    return RealImages(found["train"], found["held-out"])
-
-
-def require_chosen_alike(records: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> None:
-    """Refuse baselines and selections that were not chosen by one protocol, by the extractor that comes first."""
-    searched = next(column.extractor for column in columns if column.searched)
-    for record in records:
-        what = record.get("search", "baselines")
-        require_protocol(str(record["protocol"]), str(records[0]["protocol"]), f"choice of {what}")
-        if record["extractor"] != searched.identity:
-            raise InputError(
-                f"choice of {what}: made by extractor {str(record['extractor'])[:12]}, expected '{searched.name}' "
-                f"{searched.identity[:12]}; give the searched extractor first"
-            )
-
-
-def make_columns(extractors: Sequence[Extractor], references: Sequence[ReferenceFile]) -> list[Column]:
-    """Columns for each part and extractor; the first extractor is the searched one."""
-    columns = []
-    for part in PARTS:
-        for index, extractor in enumerate(extractors):
-            found = [
-                reference
-                for reference in references
-                if reference.about["part"] == part and reference.about["extractor_sha256"] == extractor.identity
-            ]
-            if len(found) != 1:
-                raise InputError(
-                    f"references: found {len(found)} of the {part} images by extractor '{extractor.name}', expected 1"
-                )
-            require_match(extractor, found[0])
-            columns.append(Column(extractor, found[0], part, index == 0))
-    return columns
-
-
-def describe_columns(columns: Sequence[Column]) -> list[dict[str, Any]]:
-    """The columns' records, with the distance between real held-out and real training images as floor."""
-    records = []
-    for column in columns:
-        of = {c.part: c.reference.reference for c in columns if c.extractor is column.extractor}
-        floor = statistics_distance(of["held-out"].statistics, of["train"])
-        name, part = column.extractor.name, "held-out" if column.part == "held-out" else "training"
-        records.append(
-            {
-                "key": column.key,
-                "extractor": name,
-                "part": column.part,
-                "searched": column.searched,
-                "label": f"FD ({name}), {part} images",
-                "floor": floor,
-            }
-        )
-    return records
 
 
 def methods(baselines: Mapping[str, Any], selections: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

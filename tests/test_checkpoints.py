@@ -143,7 +143,9 @@ class TestFormats:
             torch.save({"a": torch.ones(2), "b": Hostile()}, path)
         else:
             path.write_bytes(pickle.dumps({"b": Hostile()}, protocol=protocol))
-        with pytest.raises(InputError, match=r"\('.*(getattr|touch)'\), which would be executed when read: refused") as error:
+        with pytest.raises(
+            InputError, match=r"\('.*(getattr|touch)'\), which would be executed when read: refused"
+        ) as error:
             TORCH.read(path)
         assert str(path) in one_line(error)
         assert not (tmp_path / "trace").exists()

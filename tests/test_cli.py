@@ -216,3 +216,31 @@ def test_a_log_that_cannot_be_written_is_named(tmp_path, capsys):
     chosen = ["--settings", "{}", "--log", tmp_path / "file" / "x.log"]
     assert lcsc("data", *chosen, "--output", tmp_path / "data") == 1
     assert "x.log: cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("groups", ["all", "tensor"])
+def test_a_gradient_search_by_hand_is_the_same_for_any_cores_and_rounds(tiny_run, tmp_path, groups):
+    entry = {"method": "gradient", "seed": 0, "groups": groups, "initial_rates": [0.8]}
+    common = [*measures(tiny_run), *settings(**SCORING, images=120, name="gradient", search=entry)]
+    assert lcsc("search", *common, "--count", 5, "--output", tmp_path / "a") == 0
+    for number in range(5):
+        more = ["--first", number, "--count", 1, "--cores", 1 + number % 3]
+        assert lcsc("search", *common, *more, "--output", tmp_path / "b") == 0
+    for number in range(5):
+        name = f"generation-{number:04d}.json"
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_held_out_statistics_and_chains_of_another_bank_are_refused(tiny_run, tmp_path, capsys):
+    held_out = [*measures(tiny_run)[:-1], tiny_run.folder / "held-out.cnn.h5"]
+    common = settings(**SCORING, images=60, name="evolution", search=SEARCH)
+    assert lcsc("search", *held_out, *common, "--count", 1, "--output", tmp_path / "x") == 2
+    assert "found statistics of the held-out images" in one_error_line(capsys)
+    assert lcsc("search", *measures(tiny_run), *common, "--count", 1, "--output", tmp_path / "a") == 0
+    path = tmp_path / "a" / "generation-0000.json"
+    path.write_text(path.read_text().replace(tiny_run.bank.identity, "0" * 64))
+    chosen = settings(**SCORING, images=60, name="evolution", finalists=2)
+    output = ["--output", tmp_path / "selection.json"]
+    assert lcsc("select", *measures(tiny_run), *chosen, "--generations", path, *output) == 2
+    assert "made from bank 000000000000" in one_error_line(capsys)
+    assert not (tmp_path / "selection.json").exists()

@@ -109,7 +109,7 @@ OTHER = {"digits": {"source": "digits", "held_out": 600}, "other": {"source": "d
         (changed(f"{SEARCH}.finalists", to=19), ["finalists: found 19", "candidates scored (18)"]),
         (changed(f"{SEARCH}.mutation_scale", to=[1.0, 0.1]), ["mutation_scale", "smaller number first"]),
         (changed("defaults.searches", to={"ema": {}}), ["searches.ema", "another name"]),
-        (changed("runs.tiny", to={"searches": {"evolution": None}}), ["runs.tiny.searches: found an empty"]),
+        (changed("runs.tiny", to={"searches": {"evolution": None, "tensor": None}}), ["runs.tiny.searches: found an empty"]),
         (changed("runs.tiny", to={"checkpoints": {"folder": "x", "pattern": "*"}}), ['pattern: found "*"']),
         (
             changed("runs.tiny", to={"checkpoints": {"folder": "x", "from_step": 9, "to_step": 9}}),
@@ -183,11 +183,11 @@ def test_a_run_wins_over_the_defaults_key_by_key() -> None:
 
 def test_searches_merge_by_name_and_null_removes_one() -> None:
     short = {"generations": 2}
-    config = changed("runs.tiny", to={"searches": {"evolution": None, "short": short}})
+    config = changed("runs.tiny", to={"searches": {"evolution": None, "tensor": None, "short": short}})
     assert list(resolve(config)["runs"]["tiny"]["searches"]) == ["short"]
     both = resolve(changed("runs.tiny", to={"searches": {"short": short, "evolution": {"seed": 3}}}))
     searches = both["runs"]["tiny"]["searches"]
-    assert set(searches) == {"evolution", "short"}
+    assert set(searches) == {"evolution", "short", "tensor"}
     assert searches["evolution"]["seed"] == 3
     assert searches["evolution"]["population"] == 6
 

@@ -9,6 +9,7 @@ import pytest
 from tiny import CPU
 
 from lcsc import baselines, final, weights
+from lcsc import columns as columns_of
 from lcsc.data import load_part
 from lcsc.errors import InputError
 from lcsc.metrics.frechet import frechet_distance
@@ -47,8 +48,8 @@ def by_name(entries):
 
 def evaluation(tiny_run, workers=1):
     references = [tiny_run.reference(name, part) for name in NAMES for part in ("train", "held-out")]
-    columns = final.make_columns([tiny_run.extractor(name) for name in NAMES], references)
-    real = final.read_real_images(tiny_run.folder / "train.npz", tiny_run.folder / "held-out.npz", columns)
+    columns = columns_of.make_columns([tiny_run.extractor(name) for name in NAMES], references)
+    real = columns_of.read_real_images(tiny_run.folder / "train.npz", tiny_run.folder / "held-out.npz", columns)
     return final.FinalEvaluation(tiny_run.context(workers), columns, real, 120, 3)
 
 
@@ -120,7 +121,7 @@ def test_the_final_evaluation_is_right_and_does_not_depend_on_workers(scored, ti
 
 
 def test_the_floor_is_the_distance_between_real_images(tiny_run):
-    record = final.describe_columns(evaluation(tiny_run).columns)
+    record = columns_of.describe_columns(evaluation(tiny_run).columns)
     held_out = load_part(tiny_run.folder / "held-out.npz").images
     features = real_features(tiny_run.extractor("mlp"), held_out, CPU)
     expected = frechet_distance(features, tiny_run.reference("mlp", "train").reference)
@@ -150,7 +151,7 @@ def test_samples_are_on_the_same_noise(scored, tiny_run):
 def test_a_missing_reference_is_refused(tiny_run):
     references = [tiny_run.reference("cnn", part) for part in ("train", "held-out")]
     with pytest.raises(InputError, match="found 0 of the held-out images by extractor 'mlp', expected 1"):
-        final.make_columns([tiny_run.extractor(name) for name in NAMES], references)
+        columns_of.make_columns([tiny_run.extractor(name) for name in NAMES], references)
 
 
 def test_nearest_distances_equal_the_plain_ones():
@@ -164,22 +165,22 @@ def test_nearest_distances_equal_the_plain_ones():
 def test_images_of_the_other_part_or_of_other_data_are_refused(tiny_run):
     columns, folder = evaluation(tiny_run).columns, tiny_run.folder
     with pytest.raises(InputError, match=r"held-out\.npz: found the held-out images, expected the train ones"):
-        final.read_real_images(folder / "held-out.npz", folder / "train.npz", columns)
+        columns_of.read_real_images(folder / "held-out.npz", folder / "train.npz", columns)
     other = dataclasses.replace(columns[0].reference, about={**columns[0].reference.about, "data": "faces"})
     changed = [dataclasses.replace(columns[0], reference=other)]
     with pytest.raises(InputError, match=r"train\.npz: found images .* expected 'faces' as in the references"):
-        final.read_real_images(folder / "train.npz", folder / "held-out.npz", changed)
+        columns_of.read_real_images(folder / "train.npz", folder / "held-out.npz", changed)
 
 
 def test_choices_by_another_protocol_or_extractor_are_refused(tiny_run):
     columns = evaluation(tiny_run).columns
     cnn, mlp = (tiny_run.extractor(name).identity for name in NAMES)
     baseline = {"protocol": "p", "extractor": cnn}
-    final.require_chosen_alike([baseline, {"search": "evolution", "protocol": "p", "extractor": cnn}], columns)
+    columns_of.require_chosen_alike([baseline, {"search": "evolution", "protocol": "p", "extractor": cnn}], columns)
     with pytest.raises(InputError, match="choice of evolution: protocol q, expected p"):
-        final.require_chosen_alike([baseline, {"search": "evolution", "protocol": "q", "extractor": cnn}], columns)
+        columns_of.require_chosen_alike([baseline, {"search": "evolution", "protocol": "q", "extractor": cnn}], columns)
     with pytest.raises(InputError, match=r"expected 'cnn' .* give the searched extractor first"):
-        final.require_chosen_alike([{"protocol": "p", "extractor": mlp}], columns)
+        columns_of.require_chosen_alike([{"protocol": "p", "extractor": mlp}], columns)
 
 
 def test_the_protocols_of_a_report_are_those_of_all_blocks(scored, tiny_run):

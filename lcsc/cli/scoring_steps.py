@@ -143,15 +143,16 @@ def evaluate(options: argparse.Namespace) -> None:
     """``lcsc evaluate``."""
     settings = step_settings_of(options, "evaluate")
     with measured("evaluate", options) as cost, _context(options, settings, cost) as context:
+        from lcsc import columns as tables
         from lcsc import final
         from lcsc.scoring import load_measures
 
         extractors, references = load_measures(options.extractors, options.references, context.device)
-        columns = final.make_columns(extractors, references)
-        real = final.read_real_images(options.train_images, options.held_out_images, columns)
+        columns = tables.make_columns(extractors, references)
+        real = tables.read_real_images(options.train_images, options.held_out_images, columns)
         baselines = _record_of(options.baselines, "baselines", context)
         selections = [_record_of(path, "selection", context) for path in options.selection]
-        final.require_chosen_alike([baselines, *selections], columns)
+        tables.require_chosen_alike([baselines, *selections], columns)
         evaluation = final.FinalEvaluation(context, columns, real, int(settings["images"]), int(settings["blocks"]))
         rows = evaluation.run(final.methods(baselines, selections), "final evaluation", neighbours=True)
         emas = evaluation.run(final.hindsight_methods(baselines), "EMAs in hindsight", neighbours=False)

@@ -95,7 +95,8 @@ class Rows:
         if self.bound is None or not moving.any():
             return math.inf
         room = self.bound - np.sign(direction[moving]) * point[moving]
-        return max(0.0, float((room / np.abs(direction[moving])).min()))
+        with np.errstate(over="ignore"):  # a direction too small to ever meet the bound
+            return max(0.0, float((room / np.abs(direction[moving])).min()))
 
 
 def _clipped_to_sum(rows: Vector, bound: float) -> Vector:

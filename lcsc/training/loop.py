@@ -16,7 +16,7 @@ from torch import nn
 from lcsc.checkpoints.safetensors_files import SafetensorsFormat
 from lcsc.data import Part, require_training_part, to_float
 from lcsc.errors import InputError, LcscError
-from lcsc.files import sha256_of, write_json
+from lcsc.files import make_folder, sha256_of, write_json
 from lcsc.generators.networks import build_network
 from lcsc.generators.preconditioning import Denoiser, build_denoiser
 from lcsc.progress import Progress
@@ -191,6 +191,7 @@ def _check_images(part: Part, network: Mapping[str, Any]) -> None:
 
 def _clear(output: Path) -> None:
     """Remove an earlier training's files, the manifest first: no old checkpoint mixes with new ones."""
+    make_folder(output)
     (output / MANIFEST).unlink(missing_ok=True)
     for pattern in (f"{CHECKPOINTS}/step-*.safetensors", f"{EMAS}/rate-*.safetensors"):
         for path in output.glob(pattern):
