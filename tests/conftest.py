@@ -4,7 +4,6 @@ import pytest
 from hypothesis import settings
 from tiny import make_tiny_run
 
-
 # The same examples each time: a test that fails must fail for everyone, and on the next run, too.
 settings.register_profile("lcsc", derandomize=True, deadline=None)
 settings.load_profile("lcsc")
