@@ -72,3 +72,11 @@ def test_a_row_for_each_tensor_is_searched_along_gradients(folder: Path, said: s
     assert (coefficients.std(axis=0) > 0).all()
     selection = json.loads((search / "selection.json").read_text())
     assert selection["groups"] == "tensor"
+
+
+def test_snakemakes_own_report_has_the_figures(folder: Path, said: str) -> None:
+    page = folder / "bundle.html"
+    run_workflow(folder, small_config(), "--report", str(page))
+    text = page.read_text(encoding="utf-8")
+    for what in ("convergence of the search", "coefficients", "result table", "images"):
+        assert what in text, what

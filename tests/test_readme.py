@@ -79,3 +79,21 @@ def test_the_public_names_are_there():
     assert set(lcsc._HOMES) | {"__version__"} == set(lcsc.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = lcsc.nothing
+
+
+def test_every_file_that_the_readme_shows_or_links_is_there():
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    local = [link for link in links if not link.startswith("http")]
+    assert {"docs/images/result.svg", "docs/images/images.png", "config/README.md"} <= set(local)
+    for link in local:
+        assert (ROOT / link).is_file(), link
+
+
+def test_the_yaml_of_the_readme_is_a_valid_run():
+    (text,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
+    config["data"]["faces"] = {"source": "npz", "path": "faces.npz", "held_out": 5000}
+    for extractor in config["extractors"].values():
+        extractor["data"] = "faces"
+    config["runs"] = yaml.safe_load(text)["runs"]
+    assert resolve(config)["runs"]["mine"]["checkpoints"]["folder"] == "runs/mine"
