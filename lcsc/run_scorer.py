@@ -11,6 +11,7 @@ from lcsc import layout
 from lcsc.bank import Bank
 from lcsc.config import load_config, step_settings
 from lcsc.errors import InputError
+from lcsc.groups import make_groups
 from lcsc.runtime import deterministic, resolve_device
 from lcsc.scoring import Context, load_measures, score_candidates
 from lcsc.search.base import Candidate
@@ -20,7 +21,8 @@ class RunScorer:
     """Scores coefficients [G, K] as the workflow's searches do: FD on search noise, lower is better; NaN for none.
 
     ``config`` and ``run`` name a run whose bank, extractor and reference stand in the folder ``results``;
-    ``images`` is the number of images of an evaluation, that of the configuration by default.
+    ``images`` is the number of images of an evaluation, that of the configuration by default; ``groups`` (``all``,
+    ``block``, ``tensor``) says which tensors share a row of coefficients.
     """
 
     def __init__(
@@ -30,6 +32,7 @@ class RunScorer:
         results: str | Path = layout.RESULTS,
         images: int | None = None,
         device: str = "auto",
+        groups: str = "all",
     ) -> None:
         resolved = load_config(Path(config))
         if run not in resolved["runs"]:
@@ -43,6 +46,7 @@ class RunScorer:
             [Path(layout.reference_file(resolved, run, "search", "train", where))],
             chosen,
         )
+        self.groups = make_groups(self._context.bank.tensors, groups)
         count = images or int(resolved["runs"][run]["evaluation"]["search"]["images"])
         self._evaluator = self._context.evaluator(extractor, reference, "search", count)
         self.protocol = self._context.protocol(extractor, reference, "search", count)
@@ -55,6 +59,9 @@ class RunScorer:
     def __call__(self, coefficients: ArrayLike) -> float:
         """The Fréchet distance of the images that ``coefficients`` [G, K] (or [K]) make."""
         rows = np.atleast_2d(np.asarray(coefficients, dtype=np.float64))
+        if rows.shape != (self.groups.G, self.bank.K):
+            expected = f"[{self.groups.G} groups, {self.bank.K} checkpoints]"
+            raise InputError(f"coefficients: found shape {list(rows.shape)}, expected {expected}")
         with deterministic(int(self._context.settings["threads"])):
-            (score,) = score_candidates(self._context, self._evaluator, [Candidate(rows, "own")])
+            (score,) = score_candidates(self._context, self._evaluator, [Candidate(rows, "own")], groups=self.groups)
         return float("nan") if score.value is None else score.value

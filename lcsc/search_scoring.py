@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -49,8 +50,10 @@ class SearchScoring:
 
     def value_and_gradient(self, candidate: Candidate) -> Score:
         """The score of one candidate and its gradient [G, K]; all workers share the work."""
+        began = time.perf_counter()
         weights = combine(self.context.bank, candidate.coefficients[None], self.groups)[0]
         found = GradientEvaluator.of(self.evaluator).value_and_gradient(np.asarray(weights))
         if found.gradient is None:
             return found.score
-        return replace(found.score, gradient=coefficient_gradient(self.context.bank, found.gradient, self.groups))
+        gradient = coefficient_gradient(self.context.bank, found.gradient, self.groups)
+        return replace(found.score, gradient=gradient, seconds=time.perf_counter() - began)

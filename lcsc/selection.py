@@ -10,22 +10,38 @@ from lcsc.evaluation import Evaluator
 from lcsc.groups import Groups
 from lcsc.progress import Progress
 from lcsc.scoring import Context, score_candidates
+from lcsc.search.base import Scored
 from lcsc.search.generations import Generation
+
+# Shares of a search at whose end its best so far is a finalist, too.
+MILESTONES = (0.25, 0.5, 0.75)
 
 
 def finalists(generations: Sequence[Generation], count: int) -> list[dict[str, Any]]:
-    """The ``count`` best candidates of all ``generations`` by their search score, best first."""
+    """The ``count`` best candidates of all ``generations`` by their search score, best first, and milestones.
+
+    The best of a search that follows gradients are its last few points, all overfitted alike where it overfits its
+    noise; so what was best after a quarter, a half and three quarters of the search may be chosen, too.
+    """
+    rows = _ranked(generations)
+    chosen = rows[:count]
+    for share in MILESTONES:
+        best = _ranked(generations[: max(1, round(share * len(generations)))])[:1]
+        chosen += [row for row in best if row[:3] not in [other[:3] for other in chosen]]
+    return [
+        {"candidate": index, "generation": number, "search_score": item.score, "item": item}
+        for _, number, index, item in chosen
+    ]
+
+
+def _ranked(generations: Sequence[Generation]) -> list[tuple[float, int, int, Scored]]:
     rows = [
         (item.order, generation.number, index, item)
         for generation in generations
         for index, item in enumerate(generation.scored)
         if item.score is not None
     ]
-    rows.sort(key=lambda row: row[:3])
-    return [
-        {"candidate": index, "generation": number, "search_score": item.score, "item": item}
-        for _, number, index, item in rows[:count]
-    ]
+    return sorted(rows, key=lambda row: row[:3])
 
 
 def select(

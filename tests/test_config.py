@@ -280,3 +280,28 @@ def test_full_rounds_do_not_depend_on_the_total(size: int, total: int, more: int
     assert [first + i for first, count in of(total) for i in range(count)] == list(range(total))
     full = [entry for entry in of(total) if entry[1] == size]
     assert of(total + more)[: len(full)] == full
+
+
+def test_a_section_of_another_kind_replaces_the_default_one_that_does_not_name_its_kind() -> None:
+    """The small configuration's evolution does not say `method`, nor its sampler `kind`: those are the defaults."""
+    searches = {"evolution": {"method": "gradient", "generations": 3}}
+    config = changed("runs.tiny", to={"searches": searches})
+    found = resolve(config)["runs"]["tiny"]["searches"]["evolution"]
+    assert found["groups"] == "all"
+    assert "population" not in found
+    config = changed("defaults.sampler", to={"sigmas": [80.0]})
+    config["runs"]["tiny"] = {"sampler": {"kind": "euler", "steps": 3}, "preconditioning": {"kind": "edm"}}
+    assert "'edm', expected 'consistency' as recipe" in refusal(config)
+
+
+@pytest.mark.parametrize(
+    ("entry", "part"),
+    [
+        ({"groups": "tensors"}, 'searches.tensor.groups: found "tensors", expected one of all, block, tensor'),
+        ({"bound": -1}, "searches.tensor.bound: found -1, expected a number above 0 or null"),
+        ({"popluation": 3}, "searches.tensor.popluation: found an unknown key"),
+        ({"method": ["gradient"]}, "searches.tensor.method: found"),
+    ],
+)
+def test_a_search_laid_over_another_is_judged_by_its_kind(entry: Config, part: str) -> None:
+    assert part in refusal(changed("runs.tiny", to={"searches": {"tensor": entry}}))

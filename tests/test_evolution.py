@@ -103,3 +103,8 @@ def test_one_call_and_the_main_job_have_the_same_settings():
     assert set(entry) - set(DEFAULTS["evolution"]) == {
         "method", "seed", "generations", "generations_per_round", "finalists"
     }  # fmt: skip
+
+
+def test_one_call_refuses_a_method_that_needs_gradients():
+    with pytest.raises(InputError, match="method 'gradient' needs gradients, expected one that takes scores"):
+        minimise(bowl, SPACE.steps, evaluations=60, method="gradient")

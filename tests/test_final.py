@@ -97,7 +97,12 @@ def test_finalists_are_the_best_of_all_generations(tiny_run):
         generations.append(Generation(number, "p", "b", {}, scored, (None,) * 5, {}, None))
     rows = finalists(generations, 6)
     scores = sorted(item.score for g in generations for item in g.scored if item.score is not None)
-    assert [row["search_score"] for row in rows] == scores[:6]
+    assert [row["search_score"] for row in rows][:6] == scores[:6]
+    for generation in (1, 2, 3):
+        best = min(item.order for g in generations[:generation] for item in g.scored)
+        assert best in [row["search_score"] for row in rows]
+    places = [(row["generation"], row["candidate"]) for row in rows]
+    assert len(set(places)) == len(places)
     context = tiny_run.context()
     evaluator = context.evaluator(tiny_run.extractor("cnn"), tiny_run.reference("cnn"), "selection", 100)
     record = select(context, evaluator, rows)

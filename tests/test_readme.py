@@ -57,6 +57,19 @@ def test_a_run_that_is_not_there_is_named(results):
         RunScorer("config/config.yaml", "faces")
 
 
+def test_rows_for_groups_are_scored_and_checked(results):
+    import numpy as np
+
+    from lcsc import InputError, RunScorer, ema_shaped
+
+    one = RunScorer("config/config.yaml", "digits", images=60)
+    each = RunScorer("config/config.yaml", "digits", images=60, groups="tensor")
+    row = ema_shaped(one.bank.steps, 0.97)
+    assert each(np.repeat(row, each.groups.G, axis=0)) == one(row)
+    with pytest.raises(InputError, match=r"coefficients: found shape \[1, 8\], expected \[\d+ groups, 8 checkpoints\]"):
+        each(row)
+
+
 def test_commands_of_the_readme_exist():
     steps = set(re.findall(r"`lcsc ([a-z]+)[ `]", README)) | set(re.findall(r"^lcsc ([a-z]+)", README, re.MULTILINE))
     assert len(steps) > 10

@@ -105,7 +105,7 @@ def search(options: argparse.Namespace) -> None:
             about={**about, "protocol": protocol.hash, "bank": context.bank.identity},
         )
         cost.evaluations, cost.images = found.evaluations, found.evaluations * images
-        cost.earlier_seconds = found.known_seconds / context.workers.count
+        cost.earlier_seconds = found.known_seconds / context.workers.count + found.known_shared_seconds
     logger.info("%d evaluations, best %s", found.evaluations, found.best)
 
 

@@ -87,17 +87,17 @@ def _validator(complete: bool) -> Validator:
 def _complete_kinds(validator: Any, kinds: Mapping[str, Any], instance: Any, node: Mapping[str, Any]) -> Iterable[Any]:
     """The errors of a section whose schema depends on the key that ``x-by`` names; by default the first kind's."""
     named = instance.get(node["x-by"], next(iter(kinds))) if isinstance(instance, Mapping) else next(iter(kinds))
-    if named in kinds:
+    if isinstance(named, str) and named in kinds:
         yield from validator.descend(instance, kinds[named])
     else:
         yield from validator.descend(instance, {"properties": {node["x-by"]: {"enum": list(kinds)}}})
 
 
 def _partial_kinds(validator: Any, kinds: Mapping[str, Any], instance: Any, node: Mapping[str, Any]) -> Iterable[Any]:
-    """The same for a section that is laid over another and need not name its kind: the kind that fits best."""
-    if isinstance(instance, Mapping) and node["x-by"] in instance:
-        return _complete_kinds(validator, kinds, instance, node)
-    return min((list(validator.descend(instance, kind)) for kind in kinds.values()), key=len)
+    """The same for a section that may be laid over another and need not name its kind: judged when it is whole."""
+    if isinstance(instance, Mapping) and node["x-by"] not in instance:
+        return []
+    return _complete_kinds(validator, kinds, instance, node)
 
 
 def _in_words(error: ValidationError) -> Problem:

@@ -9,7 +9,7 @@ from typing import Any
 
 from lcsc.config.checks import check_values
 from lcsc.config.problems import Problem, keys_that_are_no_text, refuse, schema_problem
-from lcsc.config.schema import completed, read_schema
+from lcsc.config.schema import Node, completed, dereference, read_schema
 from lcsc.config.yaml_files import read_yaml
 
 _KINDS = ("factory", "kind", "recipe", "method")
@@ -70,26 +70,41 @@ def _with_merged_runs(given: Mapping[str, Any]) -> dict[str, Any]:
 def _merged_run(defaults: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, Any]:
     others = {"train": "checkpoints", "checkpoints": "train"}
     dropped = {others[key] for key in run if key in others}
-    merged = _merged({key: value for key, value in defaults.items() if key not in dropped}, run)
+    node = read_schema()["$defs"]["run"]
+    merged = _merged({key: value for key, value in defaults.items() if key not in dropped}, run, node)
     if isinstance(merged.get("searches"), dict):
         merged["searches"] = {name: entry for name, entry in merged["searches"].items() if entry is not None}
     return merged
 
 
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any], node: Node) -> dict[str, Any]:
     """``above`` over ``below``, section by section; a section of another kind replaces the one below it."""
     merged = copy.deepcopy(dict(below))
     for key, value in above.items():
         former = merged.get(key)
-        if isinstance(value, Mapping) and isinstance(former, Mapping) and _same_kind(former, value):
-            merged[key] = _merged(former, value)
+        child = _child(node, key)
+        if isinstance(value, Mapping) and isinstance(former, Mapping) and _same_kind(former, value, child):
+            merged[key] = _merged(former, value, child)
         else:
             merged[key] = copy.deepcopy(value)
     return merged
 
 
-def _same_kind(below: Mapping[str, Any], above: Mapping[str, Any]) -> bool:
-    return all(below.get(key, above[key]) == above[key] for key in _KINDS if key in above)
+def _child(node: Node, key: str) -> Node:
+    """The schema of what stands under ``key`` of a section; empty where the schema says nothing."""
+    named = node.get("properties", {}).get(key, node.get("additionalProperties"))
+    return dereference(named, read_schema()) if isinstance(named, Mapping) else {}
+
+
+def _same_kind(below: Mapping[str, Any], above: Mapping[str, Any], node: Node) -> bool:
+    """Whether both sections are of one kind; one that does not say is of the schema's default kind."""
+    return all(below.get(key, _default_kind(key, above[key], node)) == above[key] for key in _KINDS if key in above)
+
+
+def _default_kind(key: str, otherwise: Any, node: Node) -> Any:
+    if node.get("x-by") == key:
+        return next(iter(node["x-kinds"]))
+    return _child(node, key).get("default", otherwise)
 
 
 def _where_written(problem: Problem, given: Mapping[str, Any]) -> Problem:

@@ -46,7 +46,8 @@ def kind_of(value: Any, node: Node, schema: Node) -> Node:
         return node
     kinds = node["x-kinds"]
     named = value.get(node["x-by"]) if isinstance(value, Mapping) else None
-    return dereference(kinds.get(named, next(iter(kinds.values()))), schema)
+    known = isinstance(named, str) and named in kinds
+    return dereference(kinds[named] if known else next(iter(kinds.values())), schema)
 
 
 def types_of(node: Node) -> list[str]:

@@ -78,7 +78,9 @@ def _import(factory: str) -> Any:
         found: Any = importlib.import_module(module_name)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"network: factory {factory!r} cannot be imported ({reason}); install it") from error
+        raise InputError(
+            f"network: factory {factory!r} cannot be imported ({reason}); install it, or put its folder on PYTHONPATH"
+        ) from error
     for part in attribute.split("."):
         found = getattr(found, part, None)
     if not callable(found):

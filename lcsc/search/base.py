@@ -67,6 +67,7 @@ class Search(ABC):
     """
 
     method: ClassVar[str]
+    needs_gradient: ClassVar[bool] = False
 
     @property
     def wants_gradients(self) -> bool:
@@ -76,7 +77,12 @@ class Search(ABC):
     @property
     def stopped(self) -> bool:
         """Whether the search has ended: it asks for nothing more."""
-        return False
+        return self.reason is not None
+
+    @property
+    def reason(self) -> str | None:
+        """Why the search has ended, in a word or two; None while it goes on."""
+        return None
 
     def __init__(self, space: SearchSpace, settings: Mapping[str, Any]) -> None:
         self.space = space

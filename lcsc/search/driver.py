@@ -13,7 +13,7 @@ from lcsc.evaluation import Score
 from lcsc.files import hash_of
 from lcsc.progress import Progress, logger
 from lcsc.search.base import Candidate, Scored, Search
-from lcsc.search.generations import chain_paths, check_shapes, read_chain, remove_foreign, write_generation
+from lcsc.search.generations import Generation, chain_paths, check_shapes, read_chain, remove_foreign, write_generation
 from lcsc.search.journal import Journal
 
 Done = Callable[[Score, bool], None]
@@ -27,6 +27,7 @@ class Tally:
     evaluations: int = 0
     known: int = 0
     known_seconds: float = 0.0
+    known_shared_seconds: float = 0.0
     best: float | None = None
     failed: list[str] = field(default_factory=list)
 
@@ -34,7 +35,10 @@ class Tally:
         """Add one score."""
         self.evaluations += 1
         self.known += known
-        self.known_seconds += score.seconds if known else 0.0
+        if known and score.gradient is not None:  # all workers made it together
+            self.known_shared_seconds += score.seconds
+        elif known:
+            self.known_seconds += score.seconds
         if score.value is None:
             self.failed.append(score.reason or "no reason")
         elif self.best is None or score.value < self.best:
@@ -73,7 +77,16 @@ def run_generations(
         if candidates:
             search.tell([Scored(c, s.value, s.gradient) for c, s in zip(candidates, scores, strict=True)])
         write_generation(folder, number, candidates, scores, about=about, state=search.state())
+    if search.stopped:
+        tell = logger.info if search.reason in ("gradient", "decrease") else logger.warning
+        tell(
+            "the search has stopped (%s) after %d evaluations", search.reason, _evaluations(history) + tally.evaluations
+        )
     return tally
+
+
+def _evaluations(history: Sequence[Generation]) -> int:
+    return sum(len(generation.scored) for generation in history)
 
 
 def _best(history: Sequence[Any]) -> float | None:

@@ -107,11 +107,6 @@ class Gradient(Search):
         return self._optimiser is not None
 
     @property
-    def stopped(self) -> bool:
-        """Whether it has converged or cannot go on; ``ask`` then returns nothing."""
-        return self.reason is not None
-
-    @property
     def reason(self) -> str | None:
         """Why it stopped, in the optimiser's word; None while it goes on."""
         return None if self._optimiser is None else self._optimiser.stopped

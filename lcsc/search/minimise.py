@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lcsc.errors import InputError
 from lcsc.search import make_search
 from lcsc.search.base import Coefficients, Scored, SearchSpace
 
@@ -47,9 +48,13 @@ def minimise(
     """
     chosen = {"method": method, "seed": seed, **DEFAULTS.get(method, {}), **settings}
     search = make_search(chosen, SearchSpace(tuple(int(step) for step in steps), groups))
+    if search.needs_gradient:
+        raise InputError(
+            f"minimise: method {method!r} needs gradients, expected one that takes scores; use 'evolution'"
+        )
     best: Scored | None = None
     count = 0
-    while count < evaluations:
+    while count < evaluations and not search.stopped:
         scored = [Scored(candidate, _number(score(candidate.coefficients))) for candidate in search.ask()]
         search.tell(scored)
         count += len(scored)

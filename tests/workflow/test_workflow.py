@@ -45,7 +45,7 @@ def evaluations(folder: Path) -> int:
 def test_rounds_of_any_length_give_the_same_bytes(fresh: Fresh, undisturbed: Path, per_round: int, count: int) -> None:
     folder = fresh()
     said = run_workflow(folder, small_config(count, per_round), *generation_paths(count)).stdout
-    assert len([job for job in jobs_of(said) if job.startswith("search_")]) == -(-count // per_round)
+    assert len([job for job in jobs_of(said) if job.startswith("search+")]) == -(-count // per_round)
     assert generation_bytes(folder, count) == generation_bytes(undisturbed, count)
 
 
@@ -54,7 +54,7 @@ def test_an_extended_search_runs_the_new_rounds_only(fresh: Fresh, undisturbed: 
     run_workflow(folder, small_config(10, 5), *generation_paths(10))
     before = [(folder / path).stat().st_mtime_ns for path in generation_paths(10)]
     said = run_workflow(folder, small_config(15, 5), *generation_paths(15)).stdout
-    assert jobs_of(said) == {"search_tiny_evolution_0010"}
+    assert jobs_of(said) == {"search+tiny+evolution+0010"}
     assert [(folder / path).stat().st_mtime_ns for path in generation_paths(10)] == before
     assert generation_bytes(folder, 15) == generation_bytes(undisturbed, 15)
 
@@ -64,7 +64,7 @@ def test_a_search_extended_within_a_round_scores_nothing_twice(fresh: Fresh, und
     run_workflow(folder, small_config(10, 20), *generation_paths(10))
     assert evaluations(folder) == 10 * 6
     said = run_workflow(folder, small_config(15, 20), *generation_paths(15)).stdout
-    assert jobs_of(said) == {"search_tiny_evolution_0000"}
+    assert jobs_of(said) == {"search+tiny+evolution+0000"}
     assert evaluations(folder) == 15 * 6
     assert generation_bytes(folder, 15) == generation_bytes(undisturbed, 15)
 
@@ -130,7 +130,7 @@ def test_a_changed_setting_runs_what_depends_on_it(fresh: Fresh) -> None:
     assert jobs_of(run_workflow(folder, config, f"{SEARCH}/selection.json").stdout) == {"select"}
     config["defaults"]["searches"]["evolution"]["seed"] = 1
     said = run_workflow(folder, config, f"{SEARCH}/selection.json").stdout
-    assert jobs_of(said) == {"search_tiny_evolution_0000", "select"}
+    assert jobs_of(said) == {"search+tiny+evolution+0000", "select"}
 
 
 def test_checkpoints_of_ones_own(trained: Path, tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_runs_share_what_they_have_in_common(tmp_path: Path) -> None:
 
 def test_a_thousand_generations_are_planned(tmp_path: Path) -> None:
     said = run_workflow(tmp_path, small_config(1000, 1), "--dry-run", "--quiet", "rules").stdout
-    assert "search_tiny_evolution_0999" in said
+    assert "search+tiny+evolution+0999" in said
 
 
 @pytest.mark.parametrize(

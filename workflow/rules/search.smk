@@ -43,7 +43,7 @@ for run, search, first, count in search_rounds():
 
     rule:
         name:
-            f"search_{run}_{search}_{first:04d}"
+            f"search+{run}+{search}+{first:04d}"
         input:
             **measures(run),
             previous=generations(run, search, first - 1, 1) if first else [],

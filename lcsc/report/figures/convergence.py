@@ -100,7 +100,7 @@ def _draw_choices(
 def _set_axes(axes: Axes, evaluation: Evaluation, traces: Sequence[Trace], lines: Mapping[str, float]) -> None:
     scores = sorted(score for one in traces for score in one.scores if score is not None)
     axes.set_xlim(0, max([1, *(len(one.scores) for one in traces)]))
-    axes.set_xlabel("Evaluations (candidates scored)")
+    axes.set_xlabel("Evaluations (candidates scored; one with its gradient costs four to five)")
     extractor = evaluation.searched_extractor
     axes.set_ylabel(f"FD ({extractor}), training images" if extractor else "Score")
     # The worst candidates of a population lie far away; the range shows what is near the baselines.

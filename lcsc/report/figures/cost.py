@@ -78,7 +78,7 @@ def draw(timings: Sequence[Timing], looks: Mapping[str, Look]) -> Drawing:
         alt=alt,
         caption=(
             f"{duration(total)} of computing together; jobs run side by side where there are cores. "
-            "An evaluation scores one set of weights."
+            "An evaluation scores one set of weights; with its gradient it costs four to five times as much."
         ),
         svg=svg_text(figure, NAME, alt),
         data=_data(steps),
@@ -87,7 +87,7 @@ def draw(timings: Sequence[Timing], looks: Mapping[str, Look]) -> Drawing:
 
 
 def _colour(step: str, looks: Mapping[str, Look]) -> str:
-    owner = next((name for name in looks if step.endswith(name) and step != name), None)
+    owner = next((name for name in looks if step in (f"search-{name}", f"select-{name}")), None)
     return looks[owner].colour if owner else HAIRLINE
 
 
