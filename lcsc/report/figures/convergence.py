@@ -100,7 +100,7 @@ def _draw_choices(
 def _set_axes(axes: Axes, evaluation: Evaluation, traces: Sequence[Trace], lines: Mapping[str, float]) -> None:
     scores = sorted(score for one in traces for score in one.scores if score is not None)
     axes.set_xlim(0, max([1, *(len(one.scores) for one in traces)]))
-    axes.set_xlabel("Evaluations (candidates scored; one with its gradient costs four to five)")
+    axes.set_xlabel("Evaluations (candidates scored)")
     extractor = evaluation.searched_extractor
     axes.set_ylabel(f"FD ({extractor}), training images" if extractor else "Score")
     # The worst candidates of a population lie far away; the range shows what is near the baselines.
@@ -191,6 +191,7 @@ def _caption(baselines: Baselines, traces: Sequence[Trace]) -> str:
     caption = (
         "Points: candidates on search noise; thick line: the best so far. Dashed lines: baselines on "
         f"selection noise ({baselines.images:,} images), the noise on which the finalists are scored again "
-        "(diamond). What is lowest on search noise is lucky there, so the diamond is a bit higher as a rule."
+        "(diamond). What is lowest on search noise is lucky there, so the diamond is a bit higher as a rule. "
+        "An evaluation with its gradient costs four to five times as much as one without."
     )
     return caption + (f" {failed:,} candidates have no score (crosses at the top)." if failed else "")
