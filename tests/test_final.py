@@ -198,3 +198,13 @@ def test_the_protocols_of_a_report_are_those_of_all_blocks(scored, tiny_run):
     two = final.record(made, measured, emas, "tiny")
     assert set(three["protocols"]) == set(two["protocols"])
     assert not set(three["protocols"].values()) & set(two["protocols"].values())
+
+
+def test_milestones_of_a_search_whose_score_keeps_falling_are_finalists():
+    row = averaging.uniform(3)
+    generations = [
+        Generation(number, "p", "b", {}, (Scored(Candidate(row, "x"), 100.0 - number),), (None,), {}, None)
+        for number in range(40)
+    ]
+    assert [found["generation"] for found in finalists(generations, 3)] == [39, 38, 37, 9, 19, 29]
+    assert [found["generation"] for found in finalists(generations[:1], 3)] == [0]
