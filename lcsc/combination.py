@@ -45,14 +45,14 @@ def combine(bank: Bank, coefficients: NDArray[np.float64], groups: Groups | None
     values = _checked(bank, coefficients, groups)
     rows = [_row(values[:, group, :]) for group in range(values.shape[1])]
     runs = groups.runs if groups is not None else ((0, bank.P, 0),)
-    pieces = _pieces(runs, bank.P)
+    pieces = group_pieces(runs, bank.P)
     merged = np.empty((len(values), bank.P), np.float32)
     piece = next(pieces, None)
     for columns, weights in bank.blocks():
         for start in range(columns.start, columns.stop, TILE):
             stop = min(start + TILE, columns.stop)
             local = weights[:, start - columns.start : stop - columns.start]
-            base, differences = _differences(local, bank.base_row)
+            base, differences = differences_of(local, bank.base_row)
             while piece is not None and piece[0] < stop:
                 part = slice(piece[0] - start, piece[1] - start)
                 target = merged[:, piece[0] : piece[1]]
@@ -87,7 +87,7 @@ def _row(values: NDArray[np.float64]) -> _Row:
     return _Row(np.ascontiguousarray(padded), padded.sum(axis=1, keepdims=True), tuple(picks))
 
 
-def _pieces(runs: Sequence[tuple[int, int, int]], parameters: int) -> Iterator[tuple[int, int, int]]:
+def group_pieces(runs: Sequence[tuple[int, int, int]], parameters: int) -> Iterator[tuple[int, int, int]]:
     """The runs cut at every multiple of TILE."""
     for start, stop, row in runs:
         while start < stop:
@@ -96,7 +96,7 @@ def _pieces(runs: Sequence[tuple[int, int, int]], parameters: int) -> Iterator[t
             start = end
 
 
-def _differences(weights: NDArray[np.float32], base_row: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def differences_of(weights: NDArray[np.float32], base_row: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Base [width] and differences from it [K, width] in this thread's reused float64 memory."""
     count, width = weights.shape
     memory = getattr(_local, "memory", None)

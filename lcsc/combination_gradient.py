@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lcsc.bank import Bank
-from lcsc.combination import TILE, _differences, _pieces
+from lcsc.combination import TILE, differences_of, group_pieces
 from lcsc.errors import InputError
 from lcsc.groups import Groups
 
@@ -27,12 +27,12 @@ def coefficient_gradient(
     """
     slopes = _checked(bank, weights_gradient)
     gradient = np.zeros((1 if groups is None else groups.G, bank.K))
-    pieces = _pieces(groups.runs if groups is not None else ((0, bank.P, 0),), bank.P)
+    pieces = group_pieces(groups.runs if groups is not None else ((0, bank.P, 0),), bank.P)
     piece = next(pieces, None)
     for columns, weights in bank.blocks():
         for start in range(columns.start, columns.stop, TILE):
             stop = min(start + TILE, columns.stop)
-            base, differences = _differences(weights[:, start - columns.start : stop - columns.start], bank.base_row)
+            base, differences = differences_of(weights[:, start - columns.start : stop - columns.start], bank.base_row)
             while piece is not None and piece[0] < stop:
                 part, local = slice(piece[0] - start, piece[1] - start), slopes[piece[0] : piece[1]]
                 gradient[piece[2]] += differences[:, part] @ local + base[part] @ local

@@ -75,7 +75,7 @@ def frechet_distance(features: ArrayLike, reference: Reference) -> float:
     eigenvalues, without the rounding noise of the null space.
     """
     values = np.asarray(features, dtype=np.float64)
-    _check_dimension(values, reference)
+    check_dimension(values, reference)
     if not np.isfinite(values).all():
         return math.nan
     count, dimension = values.shape
@@ -86,7 +86,7 @@ def frechet_distance(features: ArrayLike, reference: Reference) -> float:
     projected = scaled @ reference.factor
     rank = min(count - 1, reference.factor.shape[1])
     cross = _root_trace(projected @ projected.T, rank)
-    return _distance(mean, float(np.square(scaled).sum()), cross, reference)
+    return gaussian_distance(mean, float(np.square(scaled).sum()), cross, reference)
 
 
 def statistics_distance(statistics: Statistics, reference: Reference) -> float:
@@ -94,10 +94,11 @@ def statistics_distance(statistics: Statistics, reference: Reference) -> float:
     factor = reference.factor
     inner = factor.T @ statistics.covariance @ factor
     cross = _root_trace((inner + inner.T) / 2, factor.shape[1])
-    return _distance(statistics.mean, float(np.trace(statistics.covariance)), cross, reference)
+    return gaussian_distance(statistics.mean, float(np.trace(statistics.covariance)), cross, reference)
 
 
-def _check_dimension(values: Float64Array, reference: Reference) -> None:
+def check_dimension(values: Float64Array, reference: Reference) -> None:
+    """Refuse features that are not [N >= 2, D] with the reference's D."""
     expected = reference.statistics.dimension
     if values.ndim != 2 or values.shape[1] != expected or values.shape[0] < 2:
         raise ValueError(f"features: found shape {values.shape}, expected [N >= 2, {expected}] as the reference has")
@@ -108,6 +109,7 @@ def _root_trace(symmetric: Float64Array, rank: int) -> float:
     return float(np.sqrt(np.clip(values, 0.0, None)).sum())
 
 
-def _distance(mean: Float64Array, trace: float, cross: float, reference: Reference) -> float:
+def gaussian_distance(mean: Float64Array, trace: float, cross: float, reference: Reference) -> float:
+    """The distance from a mean [D], the covariance's trace and ``cross`` = tr (F^T S F)^(1/2); never below 0."""
     shift = float(np.square(mean - reference.statistics.mean).sum())
     return max(shift + trace + float(np.trace(reference.statistics.covariance)) - 2.0 * cross, 0.0)

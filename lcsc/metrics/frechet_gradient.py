@@ -21,9 +21,9 @@ from numpy.typing import ArrayLike
 from lcsc.metrics.frechet import (
     Float64Array,
     Reference,
-    _check_dimension,
-    _distance,
+    check_dimension,
     feature_statistics,
+    gaussian_distance,
 )
 
 
@@ -34,7 +34,7 @@ def frechet_value_and_gradient(features: ArrayLike, reference: Reference) -> tup
     is not finite.
     """
     values = np.asarray(features, dtype=np.float64)
-    _check_dimension(values, reference)
+    check_dimension(values, reference)
     if not np.isfinite(values).all():
         return math.nan, np.full(values.shape, math.nan)
     count, dimension = values.shape
@@ -48,7 +48,7 @@ def _many(values: Float64Array, reference: Reference) -> tuple[float, Float64Arr
     statistics, factor = feature_statistics(values), reference.factor
     inner = factor.T @ statistics.covariance @ factor
     roots, vectors = _roots((inner + inner.T) / 2, len(inner))
-    value = _distance(statistics.mean, float(np.trace(statistics.covariance)), float(roots.sum()), reference)
+    value = gaussian_distance(statistics.mean, float(np.trace(statistics.covariance)), float(roots.sum()), reference)
     kept = _range(roots, len(inner))
     # W W^T = F (F^T S F)^(-1/2) F^T
     half = factor @ (vectors[:, kept] / np.sqrt(roots[kept]))
@@ -69,7 +69,7 @@ def _few(values: Float64Array, reference: Reference) -> tuple[float, Float64Arra
     scaled = (values - mean) / math.sqrt(count - 1)
     projected = scaled @ factor
     roots, vectors = _roots(projected @ projected.T, min(count - 1, factor.shape[1]))
-    value = _distance(mean, float(np.square(scaled).sum()), float(roots.sum()), reference)
+    value = gaussian_distance(mean, float(np.square(scaled).sum()), float(roots.sum()), reference)
     kept = _range(roots, count)
     unit = vectors[:, kept] @ (vectors[:, kept].T @ projected / roots[kept, None])
     gradient = scaled - unit @ factor.T
