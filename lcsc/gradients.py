@@ -5,14 +5,14 @@ the first makes all features without gradients, and from them the distance and i
 makes each chunk again and carries its rows of slopes back through extractor, rounding and sampler into the weights.
 The rounding to bytes is passed straight through (Bengio, Léonard & Courville 2013); the clamp to [-1, 1] is not.
 
-Chunks are summed in float64, in order, within :data:`PARTS` fixed parts of the images, and the parts in order: the
-gradient is the same bytes for any number of workers, and for shards that each take whole parts.
+Chunks are summed in float64, in order, within :data:`PARTS` fixed parts of the images, and the parts pairwise by
+:class:`lcsc.tree_sum.TreeSum`: the gradient is the same bytes for any number of workers, and for shards that each
+take a whole branch of parts (see :mod:`lcsc.shards`). Neither pass holds more than the features of all images.
 """
 
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,15 +27,17 @@ from lcsc.data import quantise
 from lcsc.errors import InputError
 from lcsc.evaluation import Evaluator, Noise, Score, Workers, score_features
 from lcsc.metrics.frechet import Reference
-from lcsc.metrics.frechet_gradient import frechet_value_and_gradient
+from lcsc.metrics.frechet_gradient import Slopes, frechet_value_and_slopes
+from lcsc.tree_sum import TreeSum
 
 if TYPE_CHECKING:
     from lcsc.extractors import Extractor
     from lcsc.generators import Generator
 
-# How many sums of chunks there are at most. Results depend on it in the last bit, so it is a constant.
+# How many sums of chunks there are, a power of two. Results depend on it in the last bit, so it is a constant.
 PARTS = 16
 Float64Array = NDArray[np.float64]
+FeatureArray = NDArray[np.floating[Any]]
 
 
 class ScoredGradient(NamedTuple):
@@ -90,10 +92,12 @@ class GradientEvaluator:
 
     @property
     def parts(self) -> list[tuple[int, int]]:
-        """The fixed parts of the images, (start, stop) each: whole chunks, as evenly as they go."""
+        """The :data:`PARTS` fixed parts of the images, (start, stop) each: whole chunks, as evenly as they go.
+
+        Where there are fewer chunks than parts some are empty, spread so that branches of them still share evenly.
+        """
         chunks = -(-self.images // self.chunk)
-        count = min(PARTS, chunks)
-        bounds = [min(chunks * part // count * self.chunk, self.images) for part in range(count + 1)]
+        bounds = [min(chunks * part // PARTS * self.chunk, self.images) for part in range(PARTS + 1)]
         return list(pairwise(bounds))
 
     def value_and_gradient(self, weights: NDArray[np.floating[Any]]) -> ScoredGradient:
@@ -103,50 +107,74 @@ class GradientEvaluator:
         def outcome(value: float | None, reason: str | None, gradient: Float64Array | None) -> ScoredGradient:
             return ScoredGradient(Score(value, reason, time.perf_counter() - began), gradient)
 
-        if not np.isfinite(weights).all():
-            return outcome(None, "the combined weights are not finite", None)
-        features = self.workers.map(lambda part: self.features(weights, part), self.parts)
-        value, slopes, reason = self.slopes(np.concatenate(features))
+        reason = refused_weights(weights)
+        if reason is not None:
+            return outcome(None, reason, None)
+        features = self.features(weights, self.parts)
+        value, slopes, reason = self.slopes(features)
         if slopes is None:
             return outcome(None, reason, None)
-        gradient = self._sum(weights, slopes)
-        if not np.isfinite(gradient).all():
-            return outcome(None, "the gradient is not finite", None)
-        return outcome(value, None, gradient)
+        gradient = self.gradient(weights, features, slopes, self.parts)
+        assert gradient is not None  # there are images
+        reason = refused_gradient(gradient)
+        return outcome(value, None, gradient) if reason is None else outcome(None, reason, None)
 
-    def features(self, weights: NDArray[np.floating[Any]], part: tuple[int, int]) -> NDArray[np.floating[Any]]:
-        """First pass: the features [stop - start, D] of one of the :attr:`parts`, without gradients."""
-        with self.workers.generator() as generator:
-            generator.load(weights)
-            with torch.inference_mode():
-                found = [
-                    _exact(self.extractor(self._rounded(generator(noises)))).cpu().numpy()
-                    for _, noises in self._chunks(generator, part)
-                ]
-        return np.concatenate(found)
+    def features(self, weights: NDArray[np.floating[Any]], parts: Sequence[tuple[int, int]]) -> FeatureArray:
+        """First pass: the features [n, D] of neighbouring ``parts``, without gradients; all workers share them."""
 
-    def slopes(self, features: NDArray[np.floating[Any]]) -> tuple[float | None, Float64Array | None, str | None]:
-        """Between the passes: distance of all ``features`` [N, D], its gradient in them [N, D], or the reason."""
-        value, slopes = frechet_value_and_gradient(features, self.reference)
-        if math.isfinite(value) and np.isfinite(slopes).all():
+        def work(part: tuple[int, int]) -> FeatureArray:
+            with self.workers.generator() as generator:
+                generator.load(weights)
+                with torch.inference_mode():
+                    found = [
+                        _exact(self.extractor(self._rounded(generator(noises)))).cpu().numpy()
+                        for _, noises in self._chunks(generator, part)
+                    ]
+            return np.concatenate(found)
+
+        found = self.workers.map(work, [part for part in parts if part[1] > part[0]])
+        return np.concatenate(found) if found else np.zeros((0, self.extractor.dimension), np.float32)
+
+    def slopes(self, features: FeatureArray) -> tuple[float | None, Slopes | None, str | None]:
+        """Between the passes: the distance of all ``features`` [N, D] and its slopes in them, or the reason."""
+        value, slopes = frechet_value_and_slopes(features, self.reference)
+        if math.isfinite(value) and slopes.finite:
             return value, slopes, None
-        _, reason = score_features(features.astype(np.float32), self.reference)
+        _, reason = score_features(features.astype(np.float32, copy=False), self.reference)
         return None, None, reason or "the gradient is not finite"
 
-    def part_gradient(
-        self, weights: NDArray[np.floating[Any]], slopes: Float64Array, part: tuple[int, int]
-    ) -> Float64Array:
-        """Second pass: what one of the :attr:`parts` adds to the gradient in the weights, float64 [P].
+    def gradient(
+        self,
+        weights: NDArray[np.floating[Any]],
+        features: FeatureArray,
+        slopes: Slopes,
+        parts: Sequence[tuple[int, int]],
+    ) -> Float64Array | None:
+        """Second pass: what neighbouring ``parts`` add to the gradient in the weights, float64 [P]; None for no image.
 
-        ``slopes`` [stop - start, D] are the part's rows of the gradient in the features.
+        ``features`` are theirs, [n, D]. ``parts`` must be a branch of the tree of all: 16, 8, 4, 2 or 1 of them.
         """
+        total, first = TreeSum(len(parts)), parts[0][0]
+
+        def work(item: tuple[int, tuple[int, int]]) -> None:
+            place, (start, stop) = item
+            filled = stop > start
+            rows = features[start - first : stop - first]
+            total.add(place, self._part_gradient(weights, rows, slopes, (start, stop)) if filled else None)
+
+        self.workers.map(work, list(enumerate(parts)))
+        return total.value
+
+    def _part_gradient(
+        self, weights: NDArray[np.floating[Any]], features: FeatureArray, slopes: Slopes, part: tuple[int, int]
+    ) -> Float64Array:
         with self.workers.generator() as generator:
             generator.load(weights)
             flat = generator.flat
             total = torch.zeros(flat.size, dtype=torch.float64, device=generator.device)
             for start, noises in self._chunks(generator, part):
-                rows = slopes[start - part[0] : start - part[0] + len(noises[0])]
-                gradients = self._chunk_gradient(generator, noises, rows)
+                rows = features[start - part[0] : start - part[0] + len(noises[0])]
+                gradients = self._chunk_gradient(generator, noises, slopes.rows(rows, start))
                 for entry, gradient in zip(flat.entries, gradients, strict=True):
                     if gradient is not None:
                         total[entry.offset : entry.offset + entry.count] += gradient.reshape(-1)
@@ -165,17 +193,6 @@ class GradientEvaluator:
             back = torch.from_numpy(np.ascontiguousarray(slopes)).to(features.device, features.dtype)
             return torch.autograd.grad(features, leaves, back, allow_unused=True)
 
-    def _sum(self, weights: NDArray[np.floating[Any]], slopes: Float64Array) -> Float64Array:
-        total = OrderedSum()
-
-        def work(item: tuple[int, tuple[int, int]]) -> None:
-            place, (start, stop) = item
-            total.add(place, self.part_gradient(weights, slopes[start:stop], (start, stop)))
-
-        self.workers.map(work, list(enumerate(self.parts)))
-        assert total.value is not None
-        return total.value
-
     def _rounded(self, images: torch.Tensor) -> torch.Tensor:
         if not self.quantised:
             return images
@@ -188,23 +205,14 @@ class GradientEvaluator:
             yield start, [array.to(generator.device) for array in noises]
 
 
-class OrderedSum:
-    """A sum of arrays in the order of their places, whatever the order in which threads bring them."""
+def refused_weights(weights: NDArray[np.floating[Any]]) -> str | None:
+    """Why ``weights`` make no images, None where they do."""
+    return None if np.isfinite(weights).all() else "the combined weights are not finite"
 
-    def __init__(self) -> None:
-        self.value: Float64Array | None = None
-        self._waiting: dict[int, Float64Array] = {}
-        self._next = 0
-        self._lock = threading.Lock()
 
-    def add(self, place: int, array: Float64Array) -> None:
-        """Take the array of one place (0, 1, ...; each once); ``array`` is kept, not copied."""
-        with self._lock:
-            self._waiting[place] = array
-            while self._next in self._waiting:
-                first = self._waiting.pop(self._next)
-                self.value = first if self.value is None else np.add(self.value, first, out=self.value)
-                self._next += 1
+def refused_gradient(gradient: Float64Array) -> str | None:
+    """Why ``gradient`` is none, None where it is one."""
+    return None if np.isfinite(gradient).all() else "the gradient is not finite"
 
 
 def _exact(features: torch.Tensor) -> torch.Tensor:

@@ -17,10 +17,11 @@ from lcsc.combination_gradient import coefficient_gradient, projected
 from lcsc.errors import InputError
 from lcsc.evaluation import Workers
 from lcsc.generators import FlatModule, build_generator
-from lcsc.gradients import PARTS, GradientEvaluator, OrderedSum, StraightThrough
+from lcsc.gradients import PARTS, GradientEvaluator, StraightThrough
 from lcsc.groups import make_groups
 from lcsc.runtime import deterministic
 from lcsc.scoring import Context
+from lcsc.tree_sum import TreeSum
 
 # Images and images of the reference, for features of 6 dimensions: more and fewer, and a singular reference.
 SIZES = [(20, 60), (5, 60), (20, 4), (5, 4)]
@@ -115,27 +116,35 @@ def test_workers_do_not_change_a_bit_and_the_value_is_the_evaluators(tiny_run, s
     assert found[0].gradient.tobytes() == found[1].gradient.tobytes()
 
 
-def test_shards_of_whole_parts_add_up_to_the_same_bytes(tiny_run):
-    _, gradients = float_evaluator(tiny_run, tiny_run.context())
+@pytest.mark.parametrize("images", [330, 70, 33, 4])
+def test_shards_of_whole_parts_add_up_to_the_same_bytes(tiny_run, images):
+    """Also where there are fewer chunks than parts, so that some shards have nothing to do, and fewer images than D."""
+    _, gradients = float_evaluator(tiny_run, tiny_run.context(2), images)
     weights = tiny_run.bank.checkpoint(1)
+    whole = gradients.value_and_gradient(weights)
+    parts = gradients.parts
+    for count in (1, 2, 4, 8, 16):
+        size = PARTS // count
+        shares = [parts[start : start + size] for start in range(0, PARTS, size)]
+        features = [gradients.features(weights, share) for share in shares]
+        value, slopes, reason = gradients.slopes(np.concatenate(features))
+        total = TreeSum(count)
+        for place in reversed(range(count)):
+            total.add(place, gradients.gradient(weights, features[place], slopes, shares[place]))
+        assert (value, reason) == (whole.score.value, None)
+        assert total.value.tobytes() == whole.gradient.tobytes()
+
+
+def test_parts_are_whole_chunks_and_every_branch_has_its_share(tiny_run):
+    _, gradients = float_evaluator(tiny_run, tiny_run.context())
     parts = gradients.parts
     assert len(parts) == PARTS
     assert [start for start, _ in parts[1:]] == [stop for _, stop in parts[:-1]]
     assert {(stop - start) % 10 for start, stop in parts} == {0}
-    value, slopes, reason = gradients.slopes(np.concatenate([gradients.features(weights, part) for part in parts]))
-    total = OrderedSum()
-    for place in (3, 0, 2, 1, *range(PARTS - 1, 3, -1)):
-        start, stop = parts[place]
-        total.add(place, gradients.part_gradient(weights, slopes[start:stop], (start, stop)))
-    whole = gradients.value_and_gradient(weights)
-    assert (value, reason) == (whole.score.value, None)
-    assert total.value.tobytes() == whole.gradient.tobytes()
-
-
-def test_parts_of_few_images_are_their_chunks(tiny_run):
-    _, gradients = float_evaluator(tiny_run, tiny_run.context(), 33)
-    assert gradients.parts == [(0, 10), (10, 20), (20, 30), (30, 33)]
-    assert gradients.images == 33
+    _, few = float_evaluator(tiny_run, tiny_run.context(), 33)
+    assert few.images == 33
+    assert [part for part in few.parts if part[0] < part[1]] == [(0, 10), (10, 20), (20, 30), (30, 33)]
+    assert [few.parts[i][0] for i in range(0, PARTS, 4)] == [0, 10, 20, 30]
 
 
 def test_float32_is_close_to_float64(tiny_run, weights):
@@ -271,12 +280,3 @@ def test_only_the_last_network_evaluation_keeps_its_activations(tiny_run, weight
     two, twenty = kept(2), kept(20)
     images = 4 * 100 * 64
     assert twenty - two < 18 * 3 * images
-
-
-def test_the_sum_is_in_order_of_place():
-    arrays = [np.array([1e16]), np.array([1.0]), np.array([-1e16]), np.array([1.0])]
-    for order in ((0, 1, 2, 3), (3, 2, 1, 0), (2, 0, 3, 1)):
-        total = OrderedSum()
-        for place in order:
-            total.add(place, arrays[place].copy())
-        assert total.value.tolist() == [1.0]

@@ -12,12 +12,17 @@ and is cached with it. NumPy alone is used here: SciPy brings a thread pool of i
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Float64Array = NDArray[np.float64]
+# Rows of features that are float64 at once: many images must not need more memory than their features. Sums depend
+# on it in the last bit, so it is a constant.
+ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,23 @@ class Reference:
 
 def feature_statistics(features: ArrayLike) -> Statistics:
     """Statistics of ``features`` [N, D], N >= 2."""
-    values = np.asarray(features, dtype=np.float64)
+    values = np.asarray(features)
     if values.ndim != 2 or values.shape[0] < 2:
         raise ValueError(f"features: found shape {values.shape}, expected [N, D] with N >= 2")
-    mean = values.mean(axis=0)
-    centred = values - mean
-    return Statistics(mean, centred.T @ centred / (values.shape[0] - 1), values.shape[0])
+    count, dimension = values.shape
+    mean, scatter = np.zeros(dimension), np.zeros((dimension, dimension))
+    for rows in _blocks(values):
+        mean += rows.sum(axis=0)
+    mean /= count
+    for rows in _blocks(values):
+        centred = rows - mean
+        scatter += centred.T @ centred
+    return Statistics(mean, scatter / (count - 1), count)
+
+
+def _blocks(values: NDArray[np.floating[Any]]) -> Iterator[Float64Array]:
+    for start in range(0, len(values), ROWS):
+        yield values[start : start + ROWS].astype(np.float64, copy=False)
 
 
 def covariance_factor(covariance: Float64Array) -> Float64Array:
@@ -74,13 +90,14 @@ def frechet_distance(features: ArrayLike, reference: Reference) -> float:
     For N <= D the covariance is singular; the N x N Gram matrix of the centred features has the same non-zero
     eigenvalues, without the rounding noise of the null space.
     """
-    values = np.asarray(features, dtype=np.float64)
+    values = np.asarray(features)
     check_dimension(values, reference)
     if not np.isfinite(values).all():
         return math.nan
     count, dimension = values.shape
     if count > dimension:
         return statistics_distance(feature_statistics(values), reference)
+    values = values.astype(np.float64, copy=False)
     mean = values.mean(axis=0)
     scaled = (values - mean) / math.sqrt(count - 1)
     projected = scaled @ reference.factor
@@ -97,7 +114,7 @@ def statistics_distance(statistics: Statistics, reference: Reference) -> float:
     return gaussian_distance(statistics.mean, float(np.trace(statistics.covariance)), cross, reference)
 
 
-def check_dimension(values: Float64Array, reference: Reference) -> None:
+def check_dimension(values: NDArray[np.floating[Any]], reference: Reference) -> None:
     """Refuse features that are not [N >= 2, D] with the reference's D."""
     expected = reference.statistics.dimension
     if values.ndim != 2 or values.shape[1] != expected or values.shape[0] < 2:

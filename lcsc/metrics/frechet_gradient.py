@@ -9,14 +9,19 @@ covariance S,
 (the derivative of the Bures distance, Bhatia, Jain & Lim 2019; back-propagating through FID: Mathiasen & Hvilshøj
 2020, FastFID). The inverse root is taken on the numerical range of F^T S F: in a direction in which the features
 have no spread at all the distance has a kink, and the part of the gradient along it is left out.
+
+For N > D the gradient in a feature follows from that feature and the statistics, so it is made for a few images at
+a time (:class:`Slopes`) and that of all of them never exists.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from lcsc.metrics.frechet import (
     Float64Array,
@@ -27,24 +32,63 @@ from lcsc.metrics.frechet import (
 )
 
 
+@dataclass(frozen=True)
+class Slopes:
+    """The gradient of a distance in the features it was made of, for any rows of them.
+
+    For N > D it is (f - ``centre``) ``matrix`` + ``shift``; for N <= D ``stored`` [N, D] holds the first term.
+    """
+
+    centre: Float64Array
+    shift: Float64Array
+    matrix: Float64Array
+    stored: Float64Array | None = None
+
+    @property
+    def finite(self) -> bool:
+        """Whether it is finite for every finite feature."""
+        parts = (self.centre, self.shift, self.matrix if self.stored is None else self.stored)
+        return all(bool(np.isfinite(part).all()) for part in parts)
+
+    def rows(self, features: NDArray[np.floating[Any]], start: int = 0) -> Float64Array:
+        """The gradient [n, D] in the n ``features`` of which the first has the number ``start``."""
+        if self.stored is not None:
+            return self.stored[start : start + len(features)] + self.shift
+        found: Float64Array = (features - self.centre) @ self.matrix
+        found += self.shift
+        return found
+
+
 def frechet_value_and_gradient(features: ArrayLike, reference: Reference) -> tuple[float, Float64Array]:
     """Fréchet distance between ``features`` [N, D] and ``reference``, and its gradient in them, float64 [N, D].
 
     The value is that of :func:`lcsc.metrics.frechet.frechet_distance` up to rounding. Both are NaN where a feature
     is not finite.
     """
-    values = np.asarray(features, dtype=np.float64)
+    values = np.asarray(features)
+    value, slopes = frechet_value_and_slopes(values, reference)
+    return value, slopes.rows(values)
+
+
+def frechet_value_and_slopes(features: ArrayLike, reference: Reference) -> tuple[float, Slopes]:
+    """As :func:`frechet_value_and_gradient`, with the gradient as something that gives any rows of it."""
+    values = np.asarray(features)
     check_dimension(values, reference)
-    if not np.isfinite(values).all():
-        return math.nan, np.full(values.shape, math.nan)
     count, dimension = values.shape
-    value, gradient = _many(values, reference) if count > dimension else _few(values, reference)
-    gradient += 2 / count * (values.mean(axis=0) - reference.statistics.mean)
-    return value, gradient
+    if not np.isfinite(values).all():
+        nothing = np.full(dimension, math.nan)
+        return math.nan, Slopes(nothing, nothing, np.full((dimension, dimension), math.nan))
+    return _many(values, reference) if count > dimension else _few(values.astype(np.float64), reference)
 
 
-def _many(values: Float64Array, reference: Reference) -> tuple[float, Float64Array]:
-    """N > D: through the covariance. The gradient is that of all but the mean's own term."""
+def _shift(mean: Float64Array, count: int, reference: Reference) -> Float64Array:
+    """What the mean's own term adds to the gradient in each feature, [D]."""
+    shift: Float64Array = 2 / count * (mean - reference.statistics.mean)
+    return shift
+
+
+def _many(values: NDArray[np.floating[Any]], reference: Reference) -> tuple[float, Slopes]:
+    """N > D: through the covariance."""
     statistics, factor = feature_statistics(values), reference.factor
     inner = factor.T @ statistics.covariance @ factor
     roots, vectors = _roots((inner + inner.T) / 2, len(inner))
@@ -52,13 +96,12 @@ def _many(values: Float64Array, reference: Reference) -> tuple[float, Float64Arr
     kept = _range(roots, len(inner))
     # W W^T = F (F^T S F)^(-1/2) F^T
     half = factor @ (vectors[:, kept] / np.sqrt(roots[kept]))
-    slope = np.eye(len(statistics.covariance)) - half @ half.T
-    gradient = (values - statistics.mean) @ slope
-    gradient *= 2 / (len(values) - 1)
-    return value, gradient
+    matrix = np.eye(len(statistics.covariance)) - half @ half.T
+    matrix *= 2 / (len(values) - 1)
+    return value, Slopes(statistics.mean, _shift(statistics.mean, len(values), reference), matrix)
 
 
-def _few(values: Float64Array, reference: Reference) -> tuple[float, Float64Array]:
+def _few(values: Float64Array, reference: Reference) -> tuple[float, Slopes]:
     """N <= D: through the N x N Gram matrix, since the covariance is singular.
 
     The root's trace is the sum of the singular values of X F, X the centred features over sqrt(N - 1), and has the
@@ -74,7 +117,7 @@ def _few(values: Float64Array, reference: Reference) -> tuple[float, Float64Arra
     unit = vectors[:, kept] @ (vectors[:, kept].T @ projected / roots[kept, None])
     gradient = scaled - unit @ factor.T
     gradient *= 2 / math.sqrt(count - 1)
-    return value, gradient
+    return value, Slopes(mean, _shift(mean, count, reference), np.zeros((0, 0)), gradient)
 
 
 def _roots(symmetric: Float64Array, rank: int) -> tuple[Float64Array, Float64Array]:
