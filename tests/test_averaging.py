@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lcsc.errors import InputError
 from lcsc.search import averaging
 
 STEPS = list(range(25, 525, 25))
@@ -34,3 +35,15 @@ def test_ema_shaped_falls_by_the_rate_at_each_step():
 def test_ema_shaped_reaches_from_last_to_uniform():
     np.testing.assert_allclose(averaging.ema_shaped(STEPS, 1e-9), averaging.single(20, 19), atol=1e-12)
     np.testing.assert_allclose(averaging.ema_shaped(STEPS, 1 - 1e-12), averaging.uniform(20), atol=1e-8)
+
+
+@given(st.integers(1, 20))
+def test_a_window_is_the_mean_of_the_last_checkpoints(size):
+    values = np.random.default_rng(size).normal(size=(20, 3))
+    np.testing.assert_allclose(averaging.window(20, size)[0] @ values, values[-size:].mean(axis=0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [0, 21])
+def test_windows_that_the_bank_does_not_have_are_refused(size):
+    with pytest.raises(InputError, match=f"uniform window: found {size} checkpoints, expected 1 to 20"):
+        averaging.window(20, size)

@@ -1,4 +1,4 @@
-"""Coefficients that are written down and not searched: last, single, uniform and EMA-shaped ones."""
+"""Coefficients that are written down and not searched: last, single, uniform, windows and EMA-shaped ones."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lcsc.errors import InputError
 from lcsc.search.base import Coefficients
 
 
@@ -19,6 +20,15 @@ def single(count: int, index: int) -> Coefficients:
 def uniform(count: int) -> Coefficients:
     """The mean of all checkpoints, shape [1, K]."""
     return np.full((1, count), 1.0 / count)
+
+
+def window(count: int, size: int) -> Coefficients:
+    """The mean of the last ``size`` of ``count`` checkpoints, shape [1, K]."""
+    if not 1 <= size <= count:
+        raise InputError(f"uniform window: found {size} checkpoints, expected 1 to {count} as the bank has")
+    row = np.zeros((1, count))
+    row[0, count - size :] = 1.0 / size
+    return row
 
 
 def ema_shaped(steps: Sequence[int], rate: float) -> Coefficients:
