@@ -16,7 +16,8 @@ from lcsc.data import to_bytes
 from lcsc.errors import LcscError
 from lcsc.evaluation import generate, measure, score_features
 from lcsc.files import hash_of
-from lcsc.metrics.neighbours import nearest_distances
+from lcsc.gain import with_gains
+from lcsc.guards import Guards
 from lcsc.progress import Progress
 from lcsc.scoring import Context
 
@@ -64,23 +65,24 @@ class FinalEvaluation:
     """Measures methods on the report blocks; every method sees the same noise."""
 
     def __init__(self, context: Context, columns: Sequence[Column], real: RealImages, images: int, blocks: int) -> None:
-        self.context, self.columns, self.real, self.images = context, columns, real, images
+        self.context, self.columns, self.images = context, columns, images
+        self.guards = Guards(real, columns, images, int(context.settings["evaluation"]["seed"]))
         self.blocks = [context.noise("report", block, images) for block in range(blocks)]
         self.extractors = list({column.extractor.name: column.extractor for column in columns}.values())
 
-    def run(self, rows: Sequence[Mapping[str, Any]], what: str, *, neighbours: bool) -> list[dict[str, Any]]:
-        """``rows`` with their ``columns`` (values of each block, mean, spread) and nearest ``neighbours``."""
+    def run(self, rows: Sequence[Mapping[str, Any]], what: str, *, guards: bool) -> list[dict[str, Any]]:
+        """``rows`` with their ``columns`` (values of each block, mean, spread) and the first block's ``guards``."""
         progress = Progress(what, len(rows))
 
         def work(row: Mapping[str, Any]) -> dict[str, Any]:
-            return {**row, **self._measure(row, neighbours)}
+            return {**row, **self._measure(row, guards)}
 
         return self.context.workers.map(work, rows, done=lambda row: progress.advance())
 
-    def _measure(self, row: Mapping[str, Any], neighbours: bool) -> dict[str, Any]:
+    def _measure(self, row: Mapping[str, Any], guards: bool) -> dict[str, Any]:
         vector = weights.load(row["weights"], self.context.bank)
         values: dict[str, list[float]] = {column.key: [] for column in self.columns}
-        nearest: dict[str, Any] = {}
+        guarded: dict[str, Any] = {}
         with self.context.workers.generator() as generator:
             generator.load(vector)
             for block, noise in enumerate(self.blocks):
@@ -92,16 +94,11 @@ class FinalEvaluation:
                     if value is None:
                         raise LcscError(f"{row['label']}, {column.key}, report block {block}: {reason}")
                     values[column.key].append(value)
-                if neighbours and block == 0:
-                    nearest = self._neighbours(torch.cat(made).cpu().numpy())
+                if guards and block == 0:
+                    guarded = self.guards.of_images(torch.cat(made).cpu().numpy())
+                    guarded["guards"] = self.guards.of_features(by_name)
         summary = {key: summarise(column) for key, column in values.items()}
-        return {"columns": summary, **({"neighbours": nearest} if neighbours else {})}
-
-    def _neighbours(self, images: NDArray[np.float32]) -> dict[str, dict[str, float]]:
-        return {
-            "train": {"mean": float(nearest_distances(images, self.real.train).mean())},
-            "held-out": {"mean": float(nearest_distances(images, self.real.held_out).mean())},
-        }
+        return {"columns": summary, **guarded}
 
     def samples(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.uint8]:
         """The first images of the first report block for each of ``rows``, uint8 [rows, n, C, H, W]."""
@@ -142,7 +139,6 @@ def record(
         ]
         for column in columns
     }
-    real = nearest_distances(evaluation.real.held_out, evaluation.real.train)
     return {
         "run": run,
         "images": evaluation.images,
@@ -152,9 +148,10 @@ def record(
         "protocols": {key: hash_of([protocol.hash for protocol in found]) for key, found in protocols.items()},
         "protocol_words": protocol_words([found[0].words() for found in protocols.values()], blocks),
         "columns": describe_columns(columns),
-        "methods": list(rows),
+        "methods": with_gains(rows, columns),
         "hindsight": best_in_hindsight(emas, columns),
-        "neighbours_of_real": {"held-out to train": float(real.mean())},
+        "neighbours_of_real": {"held-out to train": evaluation.guards.real_distance},
+        "guards": {**evaluation.guards.about, "real": evaluation.guards.of_real()},
     }
 
 

@@ -19,12 +19,19 @@ CHUNK = 512
 
 def real_features(extractor: Extractor, images: NDArray[np.uint8], device: torch.device) -> NDArray[np.float32]:
     """Features [N, D] of uint8 ``images`` [N, C, H, W], in fixed chunks."""
+    return np.concatenate(
+        [
+            float_features(extractor, np.asarray(to_float(images[start : start + CHUNK])), device)
+            for start in range(0, len(images), CHUNK)
+        ]
+    )
+
+
+def float_features(extractor: Extractor, images: NDArray[np.float32], device: torch.device) -> NDArray[np.float32]:
+    """Features [N, D] of ``images`` [N, C, H, W] in [-1, 1], in fixed chunks."""
     with torch.inference_mode():
         parts = [
-            extractor(torch.as_tensor(np.asarray(to_float(images[start : start + CHUNK]))).to(device))
-            .float()
-            .cpu()
-            .numpy()
+            extractor(torch.as_tensor(images[start : start + CHUNK]).to(device)).float().cpu().numpy()
             for start in range(0, len(images), CHUNK)
         ]
     return np.concatenate(parts)

@@ -14,10 +14,19 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Purpose = Literal["search", "stopping", "selection", "report", "optimiser", "training", "data"]
+Purpose = Literal["search", "stopping", "selection", "report", "optimiser", "training", "data", "guards"]
 
 PURPOSES: Mapping[str, int] = MappingProxyType(
-    {"search": 1, "stopping": 2, "selection": 3, "report": 4, "optimiser": 5, "training": 6, "data": 7}
+    {
+        "search": 1,
+        "stopping": 2,
+        "selection": 3,
+        "report": 4,
+        "optimiser": 5,
+        "training": 6,
+        "data": 7,
+        "guards": 8,
+    }
 )
 NOISE_CHUNK = 256
 _NOISE, _LABELS = 0, 1

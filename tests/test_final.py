@@ -114,7 +114,7 @@ def test_finalists_are_the_best_of_all_generations(tiny_run):
 def test_the_final_evaluation_is_right_and_does_not_depend_on_workers(scored, tiny_run):
     made = evaluation(tiny_run)
     rows = final.methods({"entries": scored, "chosen": baselines.choose(scored)}, [])
-    measured = made.run(rows, "test", neighbours=True)
+    measured = made.run(rows, "test", guards=True)
     assert [row["name"] for row in measured] == ["last", "single", "uniform", "ema", "decayed"]
     assert list(measured[0]["columns"]) == ["cnn/held-out", "mlp/held-out", "cnn/train", "mlp/train"]
     for row in measured:
@@ -122,7 +122,7 @@ def test_the_final_evaluation_is_right_and_does_not_depend_on_workers(scored, ti
             assert len(set(column["values"])) == 3
             assert column["mean"] == pytest.approx(np.mean(column["values"]))
             assert column["spread"] == pytest.approx(np.std(column["values"], ddof=1))
-    assert measured == evaluation(tiny_run, 3).run(rows, "test", neighbours=True)
+    assert measured == evaluation(tiny_run, 3).run(rows, "test", guards=True)
 
 
 def test_the_floor_is_the_distance_between_real_images(tiny_run):
@@ -137,7 +137,7 @@ def test_the_floor_is_the_distance_between_real_images(tiny_run):
 
 def test_hindsight_is_the_best_of_all_emas_in_each_column(scored, tiny_run):
     made = evaluation(tiny_run)
-    rows = made.run(final.hindsight_methods({"entries": scored}), "test", neighbours=False)
+    rows = made.run(final.hindsight_methods({"entries": scored}), "test", guards=False)
     best = final.best_in_hindsight(rows, made.columns)
     for key, found in best.items():
         assert found["mean"] == min(row["columns"][key]["mean"] for row in rows)
@@ -191,8 +191,8 @@ def test_choices_by_another_protocol_or_extractor_are_refused(tiny_run):
 def test_the_protocols_of_a_report_are_those_of_all_blocks(scored, tiny_run):
     made = evaluation(tiny_run)
     rows = final.methods({"entries": scored, "chosen": baselines.choose(scored)}, [])[:1]
-    emas = made.run(final.hindsight_methods({"entries": scored})[:1], "test", neighbours=False)
-    measured = made.run(rows, "test", neighbours=True)
+    emas = made.run(final.hindsight_methods({"entries": scored})[:1], "test", guards=False)
+    measured = made.run(rows, "test", guards=True)
     three = final.record(made, measured, emas, "tiny")
     made.blocks.pop()
     two = final.record(made, measured, emas, "tiny")

@@ -53,6 +53,7 @@ def baselines(options: argparse.Namespace) -> None:
     settings = step_settings_of(options, "baselines")
     with measured("baselines", options) as cost, _context(options, settings, cost) as context:
         from lcsc import baselines as steps
+        from lcsc import tuned
 
         extractor, reference = _measure(options, context)
         images = int(settings["images"])
@@ -61,6 +62,8 @@ def baselines(options: argparse.Namespace) -> None:
         evaluator = context.evaluator(extractor, reference, "selection", images)
         entries = steps.combinations(context.bank.steps, settings["baselines"]["ema_shaped"])
         entries += steps.files(options.emas, options.decayed)
+        for folder in options.tuned:
+            entries += tuned.entries(folder, context.bank, extractor.identity)
         scores = steps.score_baselines(context, evaluator, entries)
         scored = [{**e, "score": s.value, "reason": s.reason} for e, s in zip(entries, scores, strict=True)]
         chosen = steps.choose(scored)
@@ -109,6 +112,21 @@ def search(options: argparse.Namespace) -> None:
     logger.info("%d evaluations, best %s", found.evaluations, found.best)
 
 
+def tune(options: argparse.Namespace) -> None:
+    """``lcsc tune``."""
+    settings = step_settings_of(options, "tune")
+    label = f"tune-{settings['name']}"
+    with measured(label, options) as cost, _context(options, settings, cost) as context:
+        from lcsc import tuning_step
+
+        extractor, reference = _measure(options, context)
+        _log_protocol(context.protocol(extractor, reference, "search", int(settings["images"])))
+        done = tuning_step.run(context, extractor, reference, settings, options.start, options.output)
+        cost.evaluations, cost.images = done.gradients, done.gradients * int(settings["images"])
+        cost.earlier_seconds, cost.parts = done.earlier_seconds, done.seconds
+    logger.info("wrote %s", options.output)
+
+
 def select(options: argparse.Namespace) -> None:
     """``lcsc select``."""
     settings = step_settings_of(options, "select")
@@ -154,8 +172,8 @@ def evaluate(options: argparse.Namespace) -> None:
         selections = [_record_of(path, "selection", context) for path in options.selection]
         tables.require_chosen_alike([baselines, *selections], columns)
         evaluation = final.FinalEvaluation(context, columns, real, int(settings["images"]), int(settings["blocks"]))
-        rows = evaluation.run(final.methods(baselines, selections), "final evaluation", neighbours=True)
-        emas = evaluation.run(final.hindsight_methods(baselines), "EMAs in hindsight", neighbours=False)
+        rows = evaluation.run(final.methods(baselines, selections), "final evaluation", guards=True)
+        emas = evaluation.run(final.hindsight_methods(baselines), "EMAs in hindsight", guards=False)
         shown = [row for row in rows if row["name"] in ("last", "ema") or row["family"] == "search"]
         _write_samples(options, [row["name"] for row in shown], evaluation.samples(shown))
         write_json(options.output, final.record(evaluation, rows, emas, settings["run"]), kind="evaluation")
