@@ -22,7 +22,8 @@ from lcsc.extractors import load_extractor
 from lcsc.files import read_json, sha256_of
 from lcsc.generators.networks import build_network
 from lcsc.generators.preconditioning import build_denoiser
-from lcsc.training import train, train_extractor
+from lcsc.search.post_hoc import exponent_of
+from lcsc.training import continue_training, train, train_extractor
 from lcsc.training.consistency import (
     ConsistencyTraining,
     interval_shares,
@@ -31,7 +32,7 @@ from lcsc.training.consistency import (
     pseudo_huber,
 )
 from lcsc.training.ema import EMATracker
-from lcsc.training.loop import learning_rate
+from lcsc.training.loop import learning_rate, snapshot_steps
 
 SETTINGS = {
     "network": {
@@ -198,6 +199,34 @@ def test_tracked_averages_are_the_recursion(steps, window, rates):
             torch.testing.assert_close(found.double(), average, rtol=1e-5, atol=1e-6)
 
 
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 17), st.integers(1, 40))
+def test_tracked_power_averages_are_the_recursion_and_looking_changes_nothing(steps, window, look):
+    torch.manual_seed(steps)
+    parameters = [torch.randn(3, 2), torch.randn(5)]
+    exponents = [exponent_of(width) for width in (0.05, 0.25)]
+    tracker, unseen = (EMATracker(parameters, (0.9,), window, exponents) for _ in range(2))
+    expected = {exponent: [p.double() for p in parameters] for exponent in exponents}
+    for step in range(1, steps + 1):
+        for parameter in parameters:
+            parameter.add_(torch.randn(parameter.shape))
+        tracker.update()
+        unseen.update()
+        if step % look == 0:
+            tracker.power_averages(exponents[0])
+        for exponent, averages in expected.items():
+            kept = (1 - 1 / step) ** (exponent + 1)
+            expected[exponent] = [
+                kept * average + (1 - kept) * p.double() for average, p in zip(averages, parameters, strict=True)
+            ]
+    for exponent, averages in expected.items():
+        for found, other, average in zip(
+            tracker.power_averages(exponent), unseen.power_averages(exponent), averages, strict=True
+        ):
+            torch.testing.assert_close(found.double(), average, rtol=1e-5, atol=1e-6)
+            assert torch.equal(found, other)
+
+
 @pytest.mark.parametrize("rate", [-0.1, 1.0, 1.5])
 def test_rates_outside_zero_to_one_are_refused(rate):
     with pytest.raises(InputError, match=f"ema_rates has {rate}"):
@@ -210,7 +239,7 @@ def test_training_saves_steps_averages_and_a_manifest(trained, part):
     assert [entry["file"] for entry in manifest["emas"]] == [
         "ema/rate-0.8000.safetensors", "ema/rate-0.9700.safetensors", "ema/rate-0.99995.safetensors"
     ]  # fmt: skip
-    entries = [*manifest["checkpoints"], *manifest["emas"]]
+    entries = [*manifest["checkpoints"], *manifest["emas"], manifest["state"]]
     assert {entry["file"] for entry in entries} == set(contents(trained)) - {"manifest.json"}
     assert all(sha256_of(trained / entry["file"]) == entry["sha256"] for entry in entries)
     assert manifest["data"] == {"id": "halves", "part": "train", "sha256": part.sha256}
@@ -263,8 +292,103 @@ def test_a_decayed_learning_rate_keeps_the_last_checkpoint_and_the_averages(trai
     assert learning_rate(SETTINGS["train"], "constant", 29) == 0.001
 
 
+def test_snapshots_of_power_averages_lie_evenly_and_leave_the_training_alone(trained, part, tmp_path):
+    train(changed("train", power_ema=[0.05, 0.1]), part, tmp_path)
+    manifest = read_json(tmp_path / "manifest.json", kind="training")
+    entries = manifest["power_emas"]
+    assert [(entry["sigma_rel"], entry["step"]) for entry in entries] == [
+        (width, step) for step in snapshot_steps(30) for width in (0.05, 0.1)
+    ]
+    assert all(sha256_of(tmp_path / entry["file"]) == entry["sha256"] for entry in entries)
+    last = SafetensorsFormat().read(tmp_path / "ema/power/sigma-0.0500-step-000030.safetensors")
+    assert (last.metadata["step"], last.metadata["sigma_rel"]) == ("30", "0.05")
+    name = "checkpoints/step-000030.safetensors"
+    assert (tmp_path / name).read_bytes() == (trained / name).read_bytes()
+    train(changed("train", power_ema=[0.05, 0.1]), part, tmp_path / "twin", "decayed")
+    assert not (tmp_path / "twin" / "ema" / "power").exists()
+
+
+def test_snapshots_are_twenty_or_every_step_and_the_last_is_among_them():
+    assert snapshot_steps(2000) == list(range(100, 2001, 100))
+    for steps in (1, 2, 13, 20, 30, 999):
+        found = snapshot_steps(steps)
+        assert found == sorted(set(found))
+        assert (found[0] >= 1, found[-1], len(found)) == (True, steps, min(steps, 20))
+
+
+def test_power_averages_are_of_every_step_and_forget_the_initial_weights(part, tmp_path):
+    train(changed("train", save_from=1, save_every=1, power_ema=[0.1]), part, tmp_path)
+    read, exponent, average = SafetensorsFormat().read, exponent_of(0.1), {}
+    for step, path in enumerate(sorted((tmp_path / "checkpoints").iterdir()), start=1):
+        state, kept = read(path).tensors, (1 - 1 / step) ** (exponent + 1)
+        average = {n: (kept * average[n] if average else 0) + (1 - kept) * t.double() for n, t in state.items()}
+    found = read(tmp_path / "ema/power/sigma-0.1000-step-000030.safetensors").tensors
+    for name, tensor in average.items():
+        torch.testing.assert_close(found[name].double(), tensor, rtol=1e-5, atol=1e-7)
+
+
+@pytest.fixture(scope="module")
+def continued(trained, part, tmp_path_factory):
+    output = tmp_path_factory.mktemp("continued")
+    continue_training(changed("train", **{"continue": 17}), part, trained, output)
+    return output
+
+
+def test_a_continued_training_is_the_longer_one(continued, part, tmp_path, monkeypatch):
+    """Trained at one go, with the recipe's schedule of the short training held at its end."""
+    import lcsc.training.consistency as consistency
+
+    plain = consistency.intervals
+    monkeypatch.setattr(consistency, "intervals", lambda step, steps, scales: plain(min(step, 29), 30, scales))
+    train(changed("train", steps=47, save_from=47), part, tmp_path)
+    name = "checkpoints/step-000047.safetensors"
+    assert sorted(contents(continued)) == ["checkpoints/step-000047.safetensors", *(
+        f"ema/rate-{rate}.safetensors" for rate in ("0.8000", "0.9700", "0.99995")
+    ), "manifest.json"]  # fmt: skip
+    assert (continued / name).read_bytes() == (tmp_path / name).read_bytes()
+    for path in (continued / "ema").iterdir():
+        whole = SafetensorsFormat().read(tmp_path / "ema" / path.name)
+        for key, tensor in SafetensorsFormat().read(path).tensors.items():
+            torch.testing.assert_close(tensor, whole.tensors[key], rtol=1e-6, atol=1e-7)
+
+
+def test_the_manifest_of_a_continued_training_names_what_it_went_on_from(continued, trained):
+    manifest = read_json(continued / "manifest.json", kind="training")
+    assert manifest["schedule"] == "continued"
+    assert manifest["continued_from"] == {"step": 30, "state": sha256_of(trained / "state.safetensors")}
+    assert [entry["step"] for entry in manifest["checkpoints"]] == [47]
+
+
+def test_a_training_goes_on_from_its_own_settings_and_files_only(trained, part, folder, tmp_path):
+    more = {"continue": 5}
+    for wrong, message in (
+        (changed("train", seed=1, **more), "settings: found .* go on from the training of these settings"),
+        (SETTINGS, "continue is 0, expected 1 or more"),
+    ):
+        with pytest.raises(InputError, match=message):
+            continue_training(wrong, part, trained, tmp_path / "x")
+    with pytest.raises(InputError, match="found the held-out part"):
+        continue_training(changed("train", **more), data.load_part(folder / "held-out.npz"), trained, tmp_path / "x")
+    train(SETTINGS, part, tmp_path / "again")
+    (tmp_path / "again" / "ema" / "rate-0.9700.safetensors").unlink()
+    with pytest.raises(InputError, match=r"rate-0.9700.safetensors: found another file than manifest.json names"):
+        continue_training(changed("train", **more), part, tmp_path / "again", tmp_path / "x")
+    with pytest.raises(InputError, match="expected another folder"):
+        continue_training(changed("train", **more), part, trained, trained / ".")
+    assert not (tmp_path / "x").exists()
+
+
+def test_tied_weights_go_on_as_tied(part, tmp_path):
+    tied = changed("network", factory=f"{__name__}:Tied", args={})
+    train(tied, part, tmp_path / "whole")
+    tied["train"] |= {"continue": 3}
+    continue_training(tied, part, tmp_path / "whole", tmp_path / "more")
+    stored = SafetensorsFormat().read(tmp_path / "more/checkpoints/step-000033.safetensors")
+    assert stored.aliases == {"two.weight": "one.weight"}
+
+
 def test_an_earlier_training_in_the_folder_is_replaced_and_other_files_are_left(trained, part, tmp_path):
-    train(changed("train", save_every=1, ema_rates=[0.5]), part, tmp_path)
+    train(changed("train", save_every=1, ema_rates=[0.5], power_ema=[0.1]), part, tmp_path)
     (tmp_path / "notes.txt").write_text("mine")
     train(SETTINGS, part, tmp_path)
     assert contents(tmp_path) == {**contents(trained), "notes.txt": b"mine"}
@@ -327,7 +451,7 @@ def test_held_out_images_are_refused_and_their_file_is_never_opened(folder, tmp_
      ("train", {"save_every": 0}, "save_every is 0"), ("train", {"learning_rate": 0}, "learning_rate is 0"),
      ("train", {"save_from": 31}, "save_from is 31, expected at most the 30 steps"),
      ("train", {"scales": [8, 2]}, r"scales are \[8, 2\]"),
-     ("train", {"ema_rates": [1.0]}, "ema_rates has 1.0"),
+     ("train", {"ema_rates": [1.0]}, "ema_rates has 1.0"), ("train", {"power_ema": [0.3]}, "σ_rel: found 0.3"),
      ("preconditioning", {"kind": "edm"}, "needs preconditioning of that kind, found 'edm'"),
      ("network", {"image_shape": [1, 8, 8]}, r"train.npz: images have shape \[1, 4, 4\], expected")],
 )  # fmt: skip

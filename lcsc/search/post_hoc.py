@@ -123,5 +123,5 @@ def from_checkpoints(steps: Sequence[int], sigma_rel: float) -> Coefficients:
         return np.ones((1, 1))
     bounds = np.concatenate(([max(2 * ends[0] - ends[1], 0.0)], ends))
     shares = np.diff(share_before(Profile.of_width(sigma_rel, float(ends[-1])), bounds))
-    row = shares + (1.0 - shares.sum()) * np.diff(bounds) / (bounds[-1] - bounds[0])
-    return row[None]
+    row: Coefficients = (shares + (1.0 - shares.sum()) * np.diff(bounds) / (bounds[-1] - bounds[0]))[None]
+    return row

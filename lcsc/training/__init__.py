@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from lcsc.training.classifier import train_extractor
-from lcsc.training.loop import train
+from lcsc.training.loop import continue_training, train
 
-__all__ = ["train", "train_extractor"]
+__all__ = ["continue_training", "train", "train_extractor"]

@@ -1,6 +1,7 @@
-"""The embedded training: a recipe's loss, checkpoints by step, true EMAs, the same bytes each time.
+"""The embedded training: a recipe's loss, checkpoints by step, true averages, the same bytes each time.
 
-Writes ``checkpoints/step-NNNNNN.safetensors``, ``ema/rate-R.safetensors`` and, last, ``manifest.json``.
+Writes ``checkpoints/step-NNNNNN.safetensors``, ``ema/rate-R.safetensors``, snapshots of power-function averages where
+the settings ask for any, ``state.safetensors``, from which a training goes on, and, last, ``manifest.json``.
 """
 
 from __future__ import annotations
@@ -11,26 +12,65 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
-from lcsc.checkpoints.safetensors_files import SafetensorsFormat
 from lcsc.data import Part, require_training_part, to_float
 from lcsc.errors import InputError, LcscError
-from lcsc.files import make_folder, sha256_of, write_json
+from lcsc.files import write_json
 from lcsc.generators.networks import build_network
 from lcsc.generators.preconditioning import Denoiser, build_denoiser
 from lcsc.progress import Progress
+from lcsc.search.post_hoc import exponent_of
 from lcsc.seeds import torch_seed
+from lcsc.training import state
 from lcsc.training.consistency import ConsistencyTraining
 from lcsc.training.ema import EMATracker
+from lcsc.training.outputs import CHECKPOINTS, MANIFEST, STATE, clear, save_checkpoint, save_emas, save_power_emas
 
 Recipe = Callable[[torch.Tensor, int, torch.Generator], torch.Tensor]
 RECIPES: dict[str, Callable[[Mapping[str, Any], Denoiser], Recipe]] = {"consistency": ConsistencyTraining}
 SCHEDULES = ("constant", "decayed")
-CHECKPOINTS, EMAS, MANIFEST = "checkpoints", "ema", "manifest.json"
+CONTINUED = "continued"
 # Streams of random numbers under the training's seed.
 INITIAL_WEIGHTS, BATCHES = 0, 1
 LOSS_EVERY = 25  # steps between two looks at the loss, which on a GPU wait for it
+POWER_SNAPSHOTS = 20  # of each power-function average, evenly over the training
+
+
+class Training:
+    """A training in progress: all that changes from step to step, as its first step finds it.
+
+    ``exponents`` are those of power-function averages to be tracked. Raises :class:`InputError` for settings or
+    images that do not fit.
+    """
+
+    def __init__(
+        self, settings: Mapping[str, Any], part: Part, device: torch.device | str, exponents: Sequence[float] = ()
+    ) -> None:
+        self.options: Mapping[str, Any] = settings["train"]
+        seed = int(self.options["seed"])
+        self.network = build_network(settings["network"], torch_seed("training", seed, INITIAL_WEIGHTS))
+        self.network.to(device).train()
+        self.recipe = _recipe(self.options, build_denoiser(self.network, settings["preconditioning"]))
+        _check_images(part, settings["network"])
+        rates = self.options["ema_rates"]
+        self.tracker = EMATracker(list(self.network.parameters()), rates, exponents=exponents)
+        self.images = torch.from_numpy(to_float(part.images)).to(device)
+        rate = float(self.options["learning_rate"])
+        self.optimiser = torch.optim.RAdam(self.network.parameters(), rate, foreach=True)
+        self.generator = torch.Generator().manual_seed(torch_seed("training", seed, BATCHES))
+
+    def advance(self, step: int, rate: float) -> torch.Tensor:
+        """Optimisation ``step``, counted from 0, at the learning rate ``rate``; the loss before it."""
+        self.optimiser.param_groups[0]["lr"] = rate
+        rows = torch.randint(len(self.images), (int(self.options["batch"]),), generator=self.generator)
+        # Beyond the planned steps the recipe's own schedule stays where it ended.
+        place = min(step, int(self.options["steps"]) - 1)
+        loss = self.recipe(self.images[rows.to(self.images.device)], place, self.generator)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+        self.tracker.update()
+        return loss
 
 
 def train(
@@ -43,41 +83,59 @@ def train(
     """Train the config's ``network`` under its ``preconditioning`` by its ``train`` section.
 
     ``part`` must hold training images; ``schedule`` is the settings' where none is given. With schedule
-    ``decayed`` the learning rate falls linearly to 0 and only the last checkpoint is kept, beside the EMAs.
-    What an earlier training left in ``output`` goes.
+    ``decayed`` the learning rate falls linearly to 0 and only the last checkpoint is kept, beside the EMAs; power
+    EMAs are tracked at the constant rate alone. What an earlier training left in ``output`` goes.
     Raises :class:`InputError` for settings or images that do not fit, :class:`LcscError` where the loss
     diverges.
     """
     require_training_part(part, "training")
     options, schedule = settings["train"], schedule or str(settings.get("schedule", "constant"))
     _check(options, schedule)
-    seed = int(options["seed"])
-    network = build_network(settings["network"], torch_seed("training", seed, INITIAL_WEIGHTS))
-    network.to(device).train()
-    recipe = _recipe(options, build_denoiser(network, settings["preconditioning"]))
-    _check_images(part, settings["network"])
-    tracker = EMATracker(list(network.parameters()), options["ema_rates"])
-    images = torch.from_numpy(to_float(part.images)).to(device)
+    widths = tuple(map(float, options.get("power_ema") or ())) if schedule == "constant" else ()
+    training = Training(settings, part, device, [exponent_of(width) for width in widths])
     output = Path(output)
-    _clear(output)
-    checkpoints = _optimise(network, recipe, images, options, schedule, tracker, output)
-    emas = _save_emas(network, tracker, int(options["steps"]), output)
-    record = {
-        "settings": {key: settings[key] for key in ("network", "preconditioning", "train")},
-        "schedule": schedule,
-        "data": {"id": part.data_id, "part": part.part, "sha256": part.sha256},
-        CHECKPOINTS: checkpoints,
-        "emas": emas,
-    }
-    write_json(output / MANIFEST, record, kind="training")
+    clear(output)
+    _run(training, schedule, range(int(options["steps"])), widths, output, _about(settings, schedule, part))
+
+
+def continue_training(
+    settings: Mapping[str, Any], part: Part, earlier: Path | str, output: Path | str, device: torch.device | str = "cpu"
+) -> None:
+    """Go on with the training in the folder ``earlier`` for ``train.continue`` more steps, at its constant rate.
+
+    Weights, optimiser, random numbers and EMAs are those with which it ended, so these are the steps that a longer
+    training would have made, were the recipe's schedule to stay where it ended. ``output`` gets the last weights and
+    the EMAs. Raises :class:`InputError` where ``settings`` or ``part`` are not those of the training.
+    """
+    require_training_part(part, "training")
+    options, earlier, output = settings["train"], Path(earlier), Path(output)
+    more = int(options.get("continue", 0))
+    if more < 1:
+        raise InputError(f"train: continue is {more}, expected 1 or more further steps")
+    if output.resolve() == earlier.resolve():
+        raise InputError(f"{output}: found the training that is to go on, expected another folder for what it becomes")
+    _check(options, "constant")
+    about = _about(settings, CONTINUED, part)
+    found = state.require_same(earlier, {**about, "schedule": "constant"})
+    training = Training(settings, part, device)
+    state.restore(training.network, training.optimiser, training.generator, training.tracker, earlier)
+    clear(output)
+    steps = int(options["steps"])
+    about["continued_from"] = found
+    _run(training, CONTINUED, range(steps, steps + more), (), output, about)
 
 
 def saved_steps(options: Mapping[str, Any], schedule: str) -> list[int]:
     """The steps, counted from 1, after which a checkpoint is saved."""
     steps = int(options["steps"])
-    if schedule == "decayed":
-        return [steps]
+    if schedule != "constant":
+        return [steps + (int(options["continue"]) if schedule == CONTINUED else 0)]
     return list(range(int(options["save_from"]), steps + 1, int(options["save_every"])))
+
+
+def snapshot_steps(steps: int) -> list[int]:
+    """The steps, counted from 1, after which power-function averages are saved, the last of ``steps`` among them."""
+    return sorted({max(1, round(steps * (place + 1) / POWER_SNAPSHOTS)) for place in range(POWER_SNAPSHOTS)})
 
 
 def learning_rate(options: Mapping[str, Any], schedule: str, step: int) -> float:
@@ -86,70 +144,53 @@ def learning_rate(options: Mapping[str, Any], schedule: str, step: int) -> float
     return rate * (1 - step / int(options["steps"])) if schedule == "decayed" else rate
 
 
-def _optimise(
-    network: nn.Module,
-    recipe: Recipe,
-    images: torch.Tensor,
-    options: Mapping[str, Any],
+def _about(settings: Mapping[str, Any], schedule: str, part: Part) -> dict[str, Any]:
+    """What the manifest says of a training before it began."""
+    return {
+        "settings": {key: settings[key] for key in ("network", "preconditioning", "train")},
+        "schedule": schedule,
+        "data": {"id": part.data_id, "part": part.part, "sha256": part.sha256},
+    }
+
+
+def _run(
+    training: Training,
     schedule: str,
-    tracker: EMATracker,
+    steps: range,
+    widths: Sequence[float],
     output: Path,
-) -> list[dict[str, Any]]:
-    """Run all steps; the manifest's entries of the checkpoints that were saved."""
-    optimiser = torch.optim.RAdam(network.parameters(), float(options["learning_rate"]), foreach=True)
-    generator = torch.Generator().manual_seed(torch_seed("training", int(options["seed"]), BATCHES))
-    steps, batch = int(options["steps"]), int(options["batch"])
-    to_save = set(saved_steps(options, schedule))
-    progress, saved, note = Progress(f"training ({schedule})", steps), [], ""
-    for step in range(steps):
-        optimiser.param_groups[0]["lr"] = learning_rate(options, schedule, step)
-        rows = torch.randint(len(images), (batch,), generator=generator)
-        loss = recipe(images[rows.to(images.device)], step, generator)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        tracker.update()
+    about: Mapping[str, Any],
+) -> None:
+    """Make ``steps`` and write everything, the manifest last."""
+    network, tracker = training.network, training.tracker
+    checkpoints, snapshots = _optimise(training, schedule, steps, widths, output)
+    record = {**about, CHECKPOINTS: checkpoints, "emas": save_emas(network, tracker, steps.stop, output)}
+    if widths:
+        record["power_emas"] = snapshots
+    if schedule == "constant":
+        record["state"] = state.save_state(network, training.optimiser, training.generator, steps.stop, output / STATE)
+    write_json(output / MANIFEST, record, kind="training")
+
+
+def _optimise(
+    training: Training, schedule: str, steps: range, widths: Sequence[float], output: Path
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Make ``steps``; the manifest's entries of the checkpoints and of the power-function averages."""
+    to_save = set(saved_steps(training.options, schedule))
+    to_snap = set(snapshot_steps(steps.stop)) if widths else set()
+    progress, saved, note = Progress(f"training ({schedule})", len(steps)), [], ""
+    snapshots: list[dict[str, Any]] = []
+    for step in steps:
+        loss = training.advance(step, learning_rate(training.options, schedule, step))
         done = step + 1
         if done % LOSS_EVERY == 0 or done in to_save:
             note = f"loss {_finite(loss, done):.3f}"
         if done in to_save:
-            path = output / CHECKPOINTS / f"step-{done:06d}.safetensors"
-            saved.append(_save(path, _state(network), step=done, track="raw"))
+            saved.append(save_checkpoint(training.network, done, output))
+        if done in to_snap:
+            snapshots += save_power_emas(training.network, training.tracker, widths, done, output)
         progress.advance(note=note)
-    return saved
-
-
-def _save_emas(network: nn.Module, tracker: EMATracker, step: int, output: Path) -> list[dict[str, Any]]:
-    """Write each average; buffers are those of the last step. Returns the manifest's entries."""
-    entries = []
-    for rate in tracker.rates:
-        state = _state(network, tracker.averages(rate))
-        path = output / EMAS / f"rate-{_rate_text(rate)}.safetensors"
-        entries.append(_save(path, state, step=step, track=f"ema_{rate:g}", rate=rate))
-    return entries
-
-
-def _rate_text(rate: float) -> str:
-    """The rate with at least four decimals, so that names sort by rate, and all of them where it has more."""
-    return max(f"{rate:.4f}", f"{rate!r}", key=len)
-
-
-def _save(path: Path, state: Mapping[str, torch.Tensor], step: int, track: str, **more: float) -> dict[str, Any]:
-    facts = {"step": step, "track": track, **more}
-    SafetensorsFormat().write(path, state, {key: str(value) for key, value in facts.items()})
-    return {"file": f"{path.parent.name}/{path.name}", "sha256": sha256_of(path), **facts}
-
-
-def _state(network: nn.Module, averages: Sequence[torch.Tensor] = ()) -> dict[str, torch.Tensor]:
-    """Parameters and persistent buffers by name; ``averages`` stand in place of the parameters where given.
-
-    Tied parameters share memory here, too, so that they are written as tied.
-    """
-    parameters = list(network.parameters())
-    instead = dict(zip(map(id, parameters), averages or parameters, strict=True))
-    return {
-        name: instead.get(id(tensor), tensor).detach() for name, tensor in network.state_dict(keep_vars=True).items()
-    }
+    return saved, snapshots
 
 
 def _finite(loss: torch.Tensor, step: int) -> float:
@@ -187,12 +228,3 @@ def _check_images(part: Part, network: Mapping[str, Any]) -> None:
             f"{part.path}: images have shape {list(part.image_shape)}, expected {list(expected)} as "
             "network.image_shape says; correct the one or the other"
         )
-
-
-def _clear(output: Path) -> None:
-    """Remove an earlier training's files, the manifest first: no old checkpoint mixes with new ones."""
-    make_folder(output)
-    (output / MANIFEST).unlink(missing_ok=True)
-    for pattern in (f"{CHECKPOINTS}/step-*.safetensors", f"{EMAS}/rate-*.safetensors"):
-        for path in output.glob(pattern):
-            path.unlink()
