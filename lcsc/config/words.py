@@ -25,7 +25,7 @@ def expected_in_words(node: Node, schema: Node) -> str:
     """A short description of what ``node`` of the schema allows."""
     node = dereference(node, schema)
     if "enum" in node:
-        choices = [str(choice) for choice in node["enum"]]
+        choices = [choice if isinstance(choice, str) else json.dumps(choice) for choice in node["enum"]]
         return choices[0] if len(choices) == 1 else f"one of {', '.join(choices)}"
     alternatives = [_type_in_words(kind, node, schema) for kind in types_of(node)]
     return " or ".join(alternatives) if alternatives else "any value"

@@ -7,10 +7,15 @@ from typing import Any
 
 from lcsc.errors import InputError
 from lcsc.search.base import Candidate, Coefficients, Scored, Search, SearchSpace, project
+from lcsc.search.cmaes import CmaEs
 from lcsc.search.evolution import Evolution
 from lcsc.search.gradient import Gradient
+from lcsc.search.random import Random
+from lcsc.search.soup import GreedySoup
 
-SEARCHES: dict[str, type[Search]] = {search.method: search for search in (Evolution, Gradient)}
+SEARCHES: dict[str, type[Search]] = {
+    search.method: search for search in (Evolution, CmaEs, Gradient, GreedySoup, Random)
+}
 
 __all__ = [
     "SEARCHES",

@@ -14,8 +14,8 @@ import numpy as np
 
 from lcsc import seeds
 from lcsc.errors import LcscError
-from lcsc.search import averaging
 from lcsc.search.base import Candidate, Coefficients, Scored, Search, SearchSpace, project
+from lcsc.search.starts import averages
 
 ATTEMPTS = 100
 
@@ -37,10 +37,8 @@ class Evolution(Search):
         taken = set(self._seen)
         chosen: list[Candidate] = []
         if not self._best:
-            for candidate in self._start_points()[:size]:
-                if candidate.fingerprint not in taken:
-                    taken.add(candidate.fingerprint)
-                    chosen.append(candidate)
+            chosen += averages(self.space, self.settings["initial_rates"])[:size]
+            taken.update(candidate.fingerprint for candidate in chosen)
         parents = [scored.candidate.coefficients for scored in self._best] or [c.coefficients for c in chosen]
         while len(chosen) < size:
             child = self._new_child(parents, taken)
@@ -64,13 +62,6 @@ class Evolution(Search):
             self.tell(generation)
         self._rng = seeds.restore_generator(state["rng"])
 
-    def _start_points(self) -> list[Candidate]:
-        """Averages that people use, one row for each group."""
-        steps, count = self.space.steps, self.space.K
-        rows = [("last", averaging.single(count, count - 1)), ("uniform", averaging.uniform(count))]
-        rows += [(f"ema-shaped {rate:g}", averaging.ema_shaped(steps, rate)) for rate in self.settings["initial_rates"]]
-        return [Candidate(np.repeat(row, self.space.groups, axis=0), origin) for origin, row in rows]
-
     def _new_child(self, parents: Sequence[Coefficients], taken: set[str]) -> Candidate:
         for _ in range(ATTEMPTS):
             child = self._child(parents)
@@ -85,7 +76,7 @@ class Evolution(Search):
         crossed = len(parents) > 1 and self._rng.random() < self.settings["crossover"]
         if crossed:
             first = self._cross(first, parents[int(self._rng.integers(len(parents)))])
-        return Candidate(self._mutate(first), "crossover" if crossed else "mutation")
+        return Candidate(mutate(self._rng, first, self.settings), "crossover" if crossed else "mutation")
 
     def _cross(self, first: Coefficients, second: Coefficients) -> Coefficients:
         """Take each coefficient from one parent, or a point on the line through both, half of the times each."""
@@ -93,7 +84,13 @@ class Evolution(Search):
             return np.where(self._rng.random(first.shape) < 0.5, first, second)
         return first + self._rng.uniform(-0.5, 1.5) * (second - first)
 
-    def _mutate(self, rows: Coefficients) -> Coefficients:
-        scale = np.exp(self._rng.uniform(*np.log(self.settings["mutation_scale"])))
-        touched = self._rng.random(rows.shape) < self._rng.uniform(*self.settings["mutation_share"])
-        return project(rows + scale * self._rng.normal(size=rows.shape) * touched)
+
+def mutate(rng: np.random.Generator, rows: Coefficients, settings: Mapping[str, Any]) -> Coefficients:
+    """``rows`` [G, K] moved by a Gaussian, each row still summing to 1.
+
+    Its standard deviation is drawn log-uniformly from ``mutation_scale``, and the share of coefficients that it
+    touches uniformly from ``mutation_share``.
+    """
+    scale = np.exp(rng.uniform(*np.log(settings["mutation_scale"])))
+    touched = rng.random(rows.shape) < rng.uniform(*settings["mutation_share"])
+    return project(rows + scale * rng.normal(size=rows.shape) * touched)

@@ -14,15 +14,15 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from lcsc.errors import InputError, LcscError
-from lcsc.search import averaging
 from lcsc.search.adam import Adam
 from lcsc.search.base import Candidate, Coefficients, Scored, Search, SearchSpace
 from lcsc.search.domain import Domain, Rows, Vector
 from lcsc.search.lbfgs import LBFGS
+from lcsc.search.starts import RATES, averages, written_start
 
 DEFAULTS: Mapping[str, Any] = {
     "start": "best-average",
-    "initial_rates": [0.9, 0.94, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995],
+    "initial_rates": list(RATES),
     "optimiser": "lbfgs",
     "penalty": 0.0,
     "bound": None,
@@ -99,7 +99,7 @@ class Gradient(Search):
         self._start: Vector | None = None
         self._optimiser: Optimiser | None = None
         if self.settings["start"] != "best-average":
-            self._begin(_written_start(self.settings["start"], space))
+            self._begin(written_start(self.settings["start"], space))
 
     @property
     def wants_gradients(self) -> bool:
@@ -119,7 +119,7 @@ class Gradient(Search):
     def ask(self) -> list[Candidate]:
         """The averages at first, then the optimiser's next point; nothing once it has stopped."""
         if self._optimiser is None:
-            return self._averages()
+            return averages(self.space, self.settings["initial_rates"], self._domain)
         if self.stopped:
             return []
         rows = self._optimiser.ask().reshape(self._domain.shape)
@@ -166,19 +166,6 @@ class Gradient(Search):
         make = OPTIMISERS[self.settings["optimiser"]]
         self._optimiser = make(self._start, self._domain, self.settings)
 
-    def _averages(self) -> list[Candidate]:
-        """Averages that people use, one row repeated for each group, inside the bound; none twice."""
-        steps, count = self.space.steps, self.space.K
-        rows = [("last", averaging.single(count, count - 1)), ("uniform", averaging.uniform(count))]
-        rows += [(f"ema-shaped {rate:g}", averaging.ema_shaped(steps, rate)) for rate in self.settings["initial_rates"]]
-        chosen: dict[str, Candidate] = {}
-        for origin, row in rows:
-            point = np.repeat(row, self.space.groups, axis=0).reshape(-1)
-            inside = point if self._domain.contains(point) else self._domain.project(point)
-            candidate = Candidate(inside.reshape(self._domain.shape), origin)
-            chosen.setdefault(candidate.fingerprint, candidate)
-        return list(chosen.values())
-
     def _objective(self, item: Scored) -> tuple[float, Vector]:
         """Score and projected gradient [n] with the penalty's; NaN where the candidate has no score."""
         assert self._start is not None
@@ -191,30 +178,3 @@ class Gradient(Search):
         rows = np.asarray(item.gradient, dtype=np.float64).reshape(self._domain.shape)
         slope = (rows - rows.mean(axis=1, keepdims=True)).reshape(-1) + 2 * self._penalty * away
         return item.score + self._penalty * float(np.sum(away * away)), slope
-
-
-def _written_start(start: Any, space: SearchSpace) -> Coefficients:
-    """The start that the settings write down, [G, K]."""
-    if start == "last":
-        rows = averaging.single(space.K, space.K - 1)
-    elif start == "uniform":
-        rows = averaging.uniform(space.K)
-    else:
-        rows = _as_rows(start)
-    if rows.shape not in ((1, space.K), (space.groups, space.K)) or not np.isfinite(rows).all():
-        raise InputError(
-            f"searches: start {_words(start)} is no start, expected best-average, last, uniform, or finite rows of "
-            f"shape ({space.groups}, {space.K})"
-        )
-    return np.repeat(rows, space.groups, axis=0) if rows.shape[0] == 1 else rows
-
-
-def _as_rows(start: Any) -> Coefficients:
-    try:
-        return np.asarray(start, dtype=np.float64)
-    except (TypeError, ValueError):
-        return np.zeros(0)
-
-
-def _words(start: Any) -> str:
-    return repr(start) if isinstance(start, str) else f"of shape {_as_rows(start).shape}"
