@@ -8,21 +8,32 @@ from typing import Any
 
 import numpy as np
 
-from lcsc import weights
+from lcsc import power_snapshots, weights
 from lcsc.checkpoints import format_of
 from lcsc.errors import InputError
 from lcsc.evaluation import Evaluator, Score
 from lcsc.progress import Progress
 from lcsc.scoring import Context, score_candidates
-from lcsc.search import averaging
+from lcsc.search import averaging, post_hoc
 from lcsc.search.base import Candidate, Coefficients
 
-FAMILIES = ("last", "single", "uniform", "ema", "decayed")
+# In the order of the table; a family without entries has no row.
+FAMILIES = (
+    *("last", "single", "uniform", "window", "ema", "post-hoc", "decayed", "continued"),
+    *("tuned", "tuned-search"),
+)
 EMA_FAMILIES = ("ema", "ema-shaped")
+HINDSIGHT_FAMILIES = (*EMA_FAMILIES, "post-hoc")
 
 
-def combinations(steps: Sequence[int], rates: Sequence[float]) -> list[dict[str, Any]]:
-    """Entries for every baseline that is a combination of the bank's checkpoints."""
+def combinations(
+    steps: Sequence[int], rates: Sequence[float], windows: Sequence[int] = (), widths: Sequence[float] = ()
+) -> list[dict[str, Any]]:
+    """Entries for every baseline that is a combination of the bank's checkpoints.
+
+    ``rates`` are those of EMA-shaped rows; ``windows`` the numbers of last checkpoints to average, of which those
+    below the number there are are taken; ``widths`` σ_rel of post-hoc EMAs.
+    """
     count = len(steps)
     entries = [_entry("last", "last", "Last checkpoint", None, averaging.single(count, count - 1))]
     entries += [
@@ -30,6 +41,11 @@ def combinations(steps: Sequence[int], rates: Sequence[float]) -> list[dict[str,
         for index, step in enumerate(steps)
     ]
     entries.append(_entry("uniform", "uniform", "Uniform average", None, averaging.uniform(count)))
+    entries += [
+        _entry(f"window {n}", "window", f"Uniform window ({n} checkpoints)", n, averaging.window(count, n))
+        for n in windows
+        if n < count
+    ]
     entries += [
         _entry(
             f"ema-shaped {rate:g}",
@@ -40,15 +56,21 @@ def combinations(steps: Sequence[int], rates: Sequence[float]) -> list[dict[str,
         )
         for rate in rates
     ]
+    for width in widths:
+        label = power_snapshots.label(width, ", from checkpoints")
+        row = post_hoc.from_checkpoints(steps, width)
+        entries.append(_entry(f"post-hoc-checkpoints {width:g}", power_snapshots.FAMILY, label, width, row))
     return entries
 
 
-def files(emas: Path | None, decayed: Path | None) -> list[dict[str, Any]]:
-    """Entries for true EMAs (a folder of them) and for a training whose learning rate decayed to 0."""
+def files(emas: Path | None, decayed: Path | None, continued: Path | None = None) -> list[dict[str, Any]]:
+    """Entries for true EMAs (a folder of them), for a training whose learning rate decayed to 0, and for one that
+    went on."""
     entries = [_file_entry("ema", "EMA", path) for path in _weights_in(emas)]
-    if decayed is not None:
-        entries += [_file_entry("decayed", "LR decayed", path) for path in _weights_in(decayed / "checkpoints")]
-        entries += [_file_entry("decayed", "LR decayed, EMA", path) for path in _weights_in(decayed / "ema")]
+    for family, label, folder in (("decayed", "LR decayed", decayed), ("continued", "Training continued", continued)):
+        if folder is not None:
+            entries += [_file_entry(family, label, path) for path in _weights_in(folder / "checkpoints")]
+            entries += [_file_entry(family, f"{label}, EMA", path) for path in _weights_in(folder / "ema")]
     return entries
 
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from lcsc import weights
-from lcsc.baselines import EMA_FAMILIES, FAMILIES
+from lcsc.baselines import FAMILIES, HINDSIGHT_FAMILIES
 from lcsc.columns import Column, RealImages, describe_columns
 from lcsc.data import to_bytes
 from lcsc.errors import LcscError
@@ -49,12 +49,14 @@ def _chosen_label(family: str, entry: Mapping[str, Any]) -> str:
         return f"Best EMA ({'' if entry['family'] == 'ema' else 'EMA-shaped '}{rate:g})"
     if family == "decayed":
         return f"LR decayed ({'last' if rate is None else f'EMA {rate:g}'})"
+    if family == "continued":
+        return f"Training continued ({'last' if rate is None else f'EMA {rate:g}'})"
     return str(entry["label"])
 
 
 def hindsight_methods(baselines: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every EMA, true or EMA-shaped: the best of them on report noise is the best in hindsight."""
-    return [_method(entry, entry["label"]) for entry in baselines["entries"] if entry["family"] in EMA_FAMILIES]
+    """Every EMA, true, EMA-shaped or post-hoc: the best of them on report noise is the best in hindsight."""
+    return [_method(entry, entry["label"]) for entry in baselines["entries"] if entry["family"] in HINDSIGHT_FAMILIES]
 
 
 def _method(entry: Mapping[str, Any], label: str) -> dict[str, Any]:

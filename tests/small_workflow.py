@@ -31,7 +31,10 @@ CONFIG: dict[str, Any] = {
             "args": {"image_shape": [1, 8, 8], "width": 16, "depth": 1},
             "image_shape": [1, 8, 8],
         },
-        "train": {"steps": 40, "batch": 32, "save_from": 22, "save_every": 2, "ema_rates": [0.8, 0.9]},
+        "train": {
+            **{"steps": 40, "batch": 32, "save_from": 22, "save_every": 2, "ema_rates": [0.8, 0.9]},
+            **{"power_ema": [0.05, 0.1], "continue": 8},
+        },
         "extractors": {"search": "cnn", "held_out": "mlp"},
         "evaluation": {
             "chunk": 32,
@@ -39,7 +42,8 @@ CONFIG: dict[str, Any] = {
             "selection": {"images": 64},
             "report": {"images": 64, "blocks": 2},
         },
-        "baselines": {"ema_shaped": [0.8, 0.9]},
+        "baselines": {"ema_shaped": [0.8, 0.9], "windows": [3, 5], "post_hoc": [0.05, 0.12]},
+        "fine_tune": {"adam": {"rates": [0.0003, 0.001], "gradients": 3, "initial_rates": [0.9]}},
         "searches": {
             "evolution": {
                 "generations": 3,

@@ -33,7 +33,7 @@ def test_the_main_job_ends_with_table_and_report(folder: Path, said: str) -> Non
 
 
 def test_every_step_leaves_a_log_and_a_benchmark(folder: Path, said: str) -> None:
-    steps = ["train-constant", "train-decayed", "collect", "baselines", "search-evolution-0000"]
+    steps = ["train-constant", "train-decayed", "train-continued", "collect", "baselines", "search-evolution-0000"]
     steps += [
         "search-evolution-0002",
         "search-tensor-0003",
@@ -51,6 +51,19 @@ def test_every_step_leaves_a_log_and_a_benchmark(folder: Path, said: str) -> Non
 def test_a_second_call_does_nothing(folder: Path, said: str) -> None:
     again = run_workflow(folder, small_config()).stdout
     assert "Nothing to be done" in again
+
+
+def test_every_family_of_baselines_is_scored_and_reported(folder: Path, said: str) -> None:
+    run = folder / "results" / "tiny"
+    entries = json.loads((run / "baselines.json").read_text())["entries"]
+    kinds = {(entry["family"], entry["weights"]["kind"]) for entry in entries}
+    mine = {("window", "coefficients"), ("post-hoc", "coefficients"), ("post-hoc", "mixture"), ("continued", "file")}
+    assert mine <= kinds
+    methods = json.loads((run / "evaluation.json").read_text())["methods"]
+    labels = {method["name"]: method["label"] for method in methods}
+    assert "Uniform window (" in labels["window"]
+    assert labels["post-hoc"].startswith("Post-hoc EMA (σ_rel 0.")
+    assert labels["continued"].startswith("Training continued (")
 
 
 def test_the_recipe_makes_the_merged_checkpoint_again(folder: Path, said: str) -> None:

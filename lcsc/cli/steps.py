@@ -53,6 +53,20 @@ def train(options: argparse.Namespace) -> None:
     logger.info("wrote %s", options.output)
 
 
+def continue_training(options: argparse.Namespace) -> None:
+    """``lcsc continue``."""
+    settings = step_settings_of(options, "continue")
+    with measured("train-continued", options) as cost:
+        threads = _prepare(settings, cost, options)
+        from lcsc.data import load_part
+        from lcsc.training.loop import continue_training as run
+
+        with deterministic(threads):
+            run(settings, load_part(options.data), options.training, options.output, resolve_device(options.device))
+        cost.images = int(settings["train"]["continue"]) * int(settings["train"]["batch"])
+    logger.info("wrote %s", options.output)
+
+
 def extractor(options: argparse.Namespace) -> None:
     """``lcsc extractor``."""
     settings = step_settings_of(options, "extractor")

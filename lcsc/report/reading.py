@@ -17,8 +17,12 @@ from lcsc.report.records import (
     Baselines,
     Candidate,
     Column,
+    Copies,
     Evaluation,
+    Gain,
     Generation,
+    Guard,
+    Guarding,
     Hindsight,
     Measure,
     Method,
@@ -37,7 +41,8 @@ def read_evaluation(path: Path) -> Evaluation:
     if not columns:
         fields.refuse("columns", [], "at least one column")
     keys = [column.key for column in columns]
-    methods = tuple(_method(item, keys, len(steps)) for item in fields.children("methods"))
+    extractors = list(dict.fromkeys(column.extractor for column in columns))
+    methods = tuple(_method(item, keys, extractors, len(steps)) for item in fields.children("methods"))
     names = [method.name for method in methods]
     if len(set(names)) != len(names) or "last" not in names or "ema" not in names:
         fields.refuse("methods", names, "different names with 'last' and 'ema' among them")
@@ -55,6 +60,7 @@ def read_evaluation(path: Path) -> Evaluation:
         methods=methods,
         hindsight={key: _hindsight(hindsight.child(key)) for key in keys},
         neighbours_of_real=_numbers(fields.child("neighbours_of_real")),
+        guards=_guarding(fields.child("guards"), extractors),
     )
 
 
@@ -69,8 +75,9 @@ def _column(fields: Fields) -> Column:
     )
 
 
-def _method(fields: Fields, keys: Sequence[str], checkpoints: int) -> Method:
-    columns, neighbours = fields.child("columns"), fields.child("neighbours")
+def _method(fields: Fields, keys: Sequence[str], extractors: Sequence[str], checkpoints: int) -> Method:
+    columns, neighbours, guards = (fields.child(key) for key in ("columns", "neighbours", "guards"))
+    copies = fields.child("copies")
     return Method(
         name=fields.text("name"),
         label=fields.text("label"),
@@ -78,7 +85,49 @@ def _method(fields: Fields, keys: Sequence[str], checkpoints: int) -> Method:
         coefficients=_coefficients(fields.child("weights"), checkpoints),
         columns={key: _measure(columns.child(key)) for key in keys},
         neighbours={part: neighbours.child(part).number("mean") for part in neighbours},
+        copies=Copies(copies.number_or_none("ratio"), copies.number("share"), copies.number("expected")),
+        guards={name: _guard(guards.child(name), real=False) for name in extractors},
+        gain=_gain(fields, keys),
     )
+
+
+def _guard(fields: Fields, *, real: bool) -> Guard:
+    kd = fields.child("kd")
+    parts = ("held-out",) if real else ("held-out", "train")
+    return Guard(
+        kd={part: Measure((), kd.child(part).number("mean"), kd.child(part).number("spread")) for part in parts},
+        precision=fields.number("precision"),
+        recall=fields.number("recall"),
+        density=fields.number("density"),
+        coverage=fields.number("coverage"),
+        jackknife={} if real else _jackknife(fields.child("jackknife")),
+    )
+
+
+def _jackknife(fields: Fields) -> dict[str, float | None]:
+    return {part: None if fields.raw(part) is None else fields.child(part).number("spread") for part in fields}
+
+
+def _guarding(fields: Fields, extractors: Sequence[str]) -> Guarding:
+    real = fields.child("real")
+    return Guarding(
+        neighbours=fields.whole("neighbours"),
+        images=fields.whole("images"),
+        pieces=fields.whole("pieces"),
+        kd_images=fields.whole("kd_images"),
+        kd_subsets=fields.whole("kd_subsets"),
+        real={name: _guard(real.child(name), real=True) for name in extractors},
+    )
+
+
+def _gain(fields: Fields, keys: Sequence[str]) -> Gain | None:
+    if fields.raw("gain") is None:
+        return None
+    gain = fields.child("gain")
+    column = gain.text("column")
+    if column not in keys:
+        gain.refuse("column", column, f"one of {list(keys)}")
+    return Gain(gain.number("searched"), gain.number("held_out"), column, gain.number_or_none("kept"))
 
 
 def _hindsight(fields: Fields) -> Hindsight:
@@ -95,8 +144,8 @@ def _numbers(fields: Fields) -> dict[str, float]:
 
 def _coefficients(weights: Fields, checkpoints: int | None) -> Rows | None:
     kind = weights.text("kind")
-    if kind not in ("coefficients", "file"):
-        weights.refuse("kind", kind, "'coefficients' or 'file'")
+    if kind not in ("coefficients", "file", "mixture"):
+        weights.refuse("kind", kind, "'coefficients', 'file' or 'mixture'")
     return weights.matrix("coefficients", checkpoints) if kind == "coefficients" else None
 
 

@@ -34,7 +34,12 @@ BASELINE_LOOKS: Mapping[str, Look] = {
     "single": Look("#a8a29e", "v", (0, (3.0, 1.4))),
     "uniform": Look("#56b4e9", "P", (0, (5.0, 1.4))),
     "ema": Look("#0072b2", "o", (0, (5.0, 1.8))),
+    "window": Look("#7fa8c9", "p", (0, (5.0, 1.0, 1.0, 1.0))),
+    "post-hoc": Look("#3a5a9b", "H", (0, (3.0, 1.0, 1.0, 1.0))),
     "decayed": Look("#e69f00", "D", (0, (4.0, 1.4, 1.0, 1.4))),
+    "continued": Look("#c77c02", "d", (0, (6.0, 1.4, 1.0, 1.4))),
+    "tuned": Look("#b58900", "*", (0, (2.0, 1.0, 0.6, 1.0))),
+    "tuned-search": Look("#7a5c00", "p", (0, (2.0, 1.0))),
 }
 # The first look belongs to the first search of a run, which is the paper's wherever that is searched.
 SEARCH_LOOKS: Sequence[Look] = (

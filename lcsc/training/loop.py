@@ -167,7 +167,7 @@ def _run(
     record = {**about, CHECKPOINTS: checkpoints, "emas": save_emas(network, tracker, steps.stop, output)}
     if widths:
         record["power_emas"] = snapshots
-    if schedule == "constant":
+    if schedule != CONTINUED:
         record["state"] = state.save_state(network, training.optimiser, training.generator, steps.stop, output / STATE)
     write_json(output / MANIFEST, record, kind="training")
 

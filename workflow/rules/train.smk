@@ -61,6 +61,7 @@ rule train:
         manifest="results/{run}/train/{schedule}/manifest.json",
         checkpoints=directory("results/{run}/train/{schedule}/checkpoints"),
         emas=directory("results/{run}/train/{schedule}/ema"),
+        state="results/{run}/train/{schedule}/state.safetensors",
         timing="results/{run}/timings/train-{schedule}.json",
     log:
         "logs/{run}/train-{schedule}.log",
@@ -82,4 +83,38 @@ rule train:
         folder=subpath(output.manifest, parent=True),
     shell:
         "lcsc train --settings {params.settings:q} --data {input.images:q} --schedule {wildcards.schedule}"
+        " --output {params.folder:q} --device {resources.device} --log {log:q} --timing {output.timing:q}"
+
+
+rule continue_training:
+    input:
+        images=lambda wildcards: f"{data_folder(wildcards.run)}/train.npz",
+        manifest="results/{run}/train/constant/manifest.json",
+        state="results/{run}/train/constant/state.safetensors",
+        emas="results/{run}/train/constant/ema",
+    output:
+        manifest="results/{run}/train/continued/manifest.json",
+        checkpoints=directory("results/{run}/train/continued/checkpoints"),
+        emas=directory("results/{run}/train/continued/ema"),
+        timing="results/{run}/timings/train-continued.json",
+    log:
+        "logs/{run}/train-continued.log",
+    benchmark:
+        "benchmarks/{run}/train-continued.tsv"
+    wildcard_constraints:
+        run=one_of(filter(is_trained, RUNS)),
+    conda:
+        ENVIRONMENT
+    threads: CONFIG["threads"]
+    resources:
+        gpu=GPUS,
+        mem_mb=2000,
+        runtime=720,
+        device=DEVICE,
+    params:
+        settings=settings_of("continue"),
+        training=subpath(input.manifest, parent=True),
+        folder=subpath(output.manifest, parent=True),
+    shell:
+        "lcsc continue --settings {params.settings:q} --data {input.images:q} --training {params.training:q}"
         " --output {params.folder:q} --device {resources.device} --log {log:q} --timing {output.timing:q}"
