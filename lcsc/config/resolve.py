@@ -72,8 +72,9 @@ def _merged_run(defaults: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str
     dropped = {others[key] for key in run if key in others}
     node = read_schema()["$defs"]["run"]
     merged = _merged({key: value for key, value in defaults.items() if key not in dropped}, run, node)
-    if isinstance(merged.get("searches"), dict):
-        merged["searches"] = {name: entry for name, entry in merged["searches"].items() if entry is not None}
+    for key in ("searches", "fine_tune"):
+        if isinstance(merged.get(key), dict):
+            merged[key] = {name: entry for name, entry in merged[key].items() if entry is not None}
     return merged
 
 

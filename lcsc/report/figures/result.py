@@ -58,7 +58,7 @@ def _draw_panel(axes: Axes, evaluation: Evaluation, column: Column, looks: Mappi
             text = f"▸ {text}"
         else:
             axes.errorbar(length, place, xerr=measure.spread, color=INK, linewidth=1.4)
-        weight = "bold" if method.name not in ("last", "single", "uniform", BASE, "decayed") else "normal"
+        weight = "bold" if method.family == "search" else "normal"
         offset = min(measure.mean + measure.spread, limit) + 0.03 * limit
         axes.text(offset, place, text, va="center", fontsize=9, color=INK, fontweight=weight)
     axes.axvline(column.floor, color=INK, linestyle=(0, (1, 1.6)), linewidth=1.2)
