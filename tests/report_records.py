@@ -28,6 +28,11 @@ LEVELS = {
 SEARCH_LEVELS = (83.4, 74.8, 47.1, 42.9)
 
 
+GUARDS = {"last": (0.71, 0.86), "ema": (0.76, 0.88)}  # precision and recall; others have (0.7, 0.95)
+REAL_GUARD = {"kd": {"held-out": {"mean": -0.02, "spread": 0.03}}, "precision": 0.97, "recall": 0.94}
+REAL_GUARD |= {"density": 1.01, "coverage": 0.965}
+
+
 def ema_row(rate: float, count: int = len(STEPS)) -> list[float]:
     weights = rate ** (25.0 * np.arange(count)[::-1])
     return [float(value) for value in weights / weights.sum()]
@@ -62,8 +67,12 @@ def make_run(
     groups: int = 1,
     factor: float = 1.0,
     failed: Sequence[int] = (),
+    kept: float | None = 0.62,
 ) -> ReportInputs:
-    """Write all records of a run below ``folder``; candidates numbered in ``failed`` have no score."""
+    """Write all records of a run below ``folder``; candidates numbered in ``failed`` have no score.
+
+    The searches keep ``kept`` of their gain.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     names = [*LEVELS, *searches]
     search_levels = [level * factor for level in SEARCH_LEVELS]
@@ -76,6 +85,10 @@ def make_run(
     for place, search in enumerate(searches):
         title = label if place == 0 else f"LCSC ({search})"
         methods.append(method_record(search, title, "search", weights, [v * (1 + 0.1 * place) for v in search_levels]))
+        held_out = 0.3 if kept is None else 0.5 * kept
+        methods[-1]["gain"] = {
+            "searched": 0.5, "spread": 0.01, "held_out": held_out, "column": "mlp/held-out", "kept": kept,
+        }  # fmt: skip
     columns = [
         {
             "key": f"{extractor}/{part}", "extractor": extractor, "part": part, "searched": searched,
@@ -99,6 +112,10 @@ def make_run(
             for key, value in hindsight.items()
         },
         "neighbours_of_real": {"held-out to train": 2.31},
+        "guards": {
+            "neighbours": 5, "images": 600, "pieces": 5, "kd_images": 600, "kd_subsets": 10, "jackknife_blocks": 20,
+            "real": {extractor: REAL_GUARD for extractor in ("cnn", "mlp")},
+        },
     }  # fmt: skip
     write_json(folder / "evaluation.json", evaluation, kind="evaluation")
     write_json(folder / "baselines.json", baselines_record(), kind="baselines")
@@ -120,9 +137,26 @@ def make_run(
 
 def method_record(name: str, label: str, family: str, weights: Any, levels: Sequence[float]) -> dict[str, Any]:
     neighbours = {"train": {"mean": 2.05 + levels[0] / 400}, "held-out": {"mean": 2.4 + levels[0] / 400}}
+    copies = {"ratio": neighbours["train"]["mean"] / 2.31, "share": 0.69, "expected": 0.6661}
     return {
         "name": name, "label": label, "family": family, "weights": weights, "columns": columns_of(levels),
-        "neighbours": neighbours,
+        "neighbours": neighbours, "copies": copies, "gain": None,
+        "guards": {extractor: guard_record(name, levels[place]) for extractor, place in (("cnn", 0), ("mlp", 2))},
+    }  # fmt: skip
+
+
+def guard_record(name: str, level: float) -> dict[str, Any]:
+    precision, recall = GUARDS.get(name, (0.7, 0.95))
+    return {
+        "kd": {
+            "held-out": {"mean": level / 50, "spread": level / 400},
+            "train": {"mean": level / 55, "spread": level / 350},
+        },
+        "precision": precision, "recall": recall, "density": 0.48, "coverage": 0.66,
+        "jackknife": {
+            "held-out": {"spread": level / 90, "bias": level / 200},
+            "train": {"spread": level / 95, "bias": level / 200},
+        },
     }  # fmt: skip
 
 

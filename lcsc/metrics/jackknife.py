@@ -1,13 +1,15 @@
 """The spread of the Fréchet distance, and its bias, from one set of features: the delete-one-block jackknife.
 
-The N features are cut into B blocks; d_b is the distance without block b. Then (Efron & Stein 1981; Künsch 1989)
+The N features are cut into B blocks; d_b is the distance without block b. Then (Quenouille 1956; Tukey 1958)
 
     variance = (B - 1) / B sum_b (d_b - mean d)^2,    bias = (B - 1) (mean d - d)
 
-It is the spread over draws of generated images alone: the reference stays as it is. A bootstrap would be wrong here.
-It draws with replacement, and a repeated feature adds to the count but nothing to the spread of directions: such a
-sample has as few different features as a smaller one (63 % of N), its covariance is smaller in rank and shape, and the
-distance, which is biased upwards in small samples, comes out too large in every draw.
+It is the spread over draws of generated images alone: the reference stays as it is. It errs upwards (by a factor of
+root 2 at most, where the distance is quadratic in the deviations, close to the reference; Efron & Stein 1981).
+
+A bootstrap would be wrong here. It draws with replacement, and a repeated feature adds no direction: 63 % of a sample's
+features are different ones, so its covariance has the smaller rank, or the more uneven spectrum, of a smaller sample.
+The Fréchet distance is biased upwards in small samples, and so it is around a centre that is off by another such bias.
 
 Statistics without a block come from those of all features by taking the block's sums away, not from scratch.
 """

@@ -12,17 +12,14 @@ from numpy.typing import NDArray
 from lcsc.errors import InputError
 from lcsc.files import read_json, read_or_refuse
 from lcsc.report.fields import Fields
+from lcsc.report.reading_guards import read_copies, read_gain, read_guard, read_guarding
 from lcsc.report.records import (
     Baseline,
     Baselines,
     Candidate,
     Column,
-    Copies,
     Evaluation,
-    Gain,
     Generation,
-    Guard,
-    Guarding,
     Hindsight,
     Measure,
     Method,
@@ -60,7 +57,7 @@ def read_evaluation(path: Path) -> Evaluation:
         methods=methods,
         hindsight={key: _hindsight(hindsight.child(key)) for key in keys},
         neighbours_of_real=_numbers(fields.child("neighbours_of_real")),
-        guards=_guarding(fields.child("guards"), extractors),
+        guards=read_guarding(fields.child("guards"), extractors),
     )
 
 
@@ -77,7 +74,6 @@ def _column(fields: Fields) -> Column:
 
 def _method(fields: Fields, keys: Sequence[str], extractors: Sequence[str], checkpoints: int) -> Method:
     columns, neighbours, guards = (fields.child(key) for key in ("columns", "neighbours", "guards"))
-    copies = fields.child("copies")
     return Method(
         name=fields.text("name"),
         label=fields.text("label"),
@@ -85,49 +81,10 @@ def _method(fields: Fields, keys: Sequence[str], extractors: Sequence[str], chec
         coefficients=_coefficients(fields.child("weights"), checkpoints),
         columns={key: _measure(columns.child(key)) for key in keys},
         neighbours={part: neighbours.child(part).number("mean") for part in neighbours},
-        copies=Copies(copies.number_or_none("ratio"), copies.number("share"), copies.number("expected")),
-        guards={name: _guard(guards.child(name), real=False) for name in extractors},
-        gain=_gain(fields, keys),
+        copies=read_copies(fields.child("copies")),
+        guards={name: read_guard(guards.child(name), real=False) for name in extractors},
+        gain=read_gain(fields, keys),
     )
-
-
-def _guard(fields: Fields, *, real: bool) -> Guard:
-    kd = fields.child("kd")
-    parts = ("held-out",) if real else ("held-out", "train")
-    return Guard(
-        kd={part: Measure((), kd.child(part).number("mean"), kd.child(part).number("spread")) for part in parts},
-        precision=fields.number("precision"),
-        recall=fields.number("recall"),
-        density=fields.number("density"),
-        coverage=fields.number("coverage"),
-        jackknife={} if real else _jackknife(fields.child("jackknife")),
-    )
-
-
-def _jackknife(fields: Fields) -> dict[str, float | None]:
-    return {part: None if fields.raw(part) is None else fields.child(part).number("spread") for part in fields}
-
-
-def _guarding(fields: Fields, extractors: Sequence[str]) -> Guarding:
-    real = fields.child("real")
-    return Guarding(
-        neighbours=fields.whole("neighbours"),
-        images=fields.whole("images"),
-        pieces=fields.whole("pieces"),
-        kd_images=fields.whole("kd_images"),
-        kd_subsets=fields.whole("kd_subsets"),
-        real={name: _guard(real.child(name), real=True) for name in extractors},
-    )
-
-
-def _gain(fields: Fields, keys: Sequence[str]) -> Gain | None:
-    if fields.raw("gain") is None:
-        return None
-    gain = fields.child("gain")
-    column = gain.text("column")
-    if column not in keys:
-        gain.refuse("column", column, f"one of {list(keys)}")
-    return Gain(gain.number("searched"), gain.number("held_out"), column, gain.number_or_none("kept"))
 
 
 def _hindsight(fields: Fields) -> Hindsight:

@@ -21,6 +21,56 @@ class Measure:
 
 
 @dataclass(frozen=True)
+class Guard:
+    """How images lie among held-out images by one extractor's features, beside their distance.
+
+    ``kd`` is the kernel distance by part of the real images; ``jackknife`` the spread of the Fréchet distance by
+    part, from one block of images (None where there are too few; empty for real images).
+    """
+
+    kd: Mapping[str, Measure]
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+    jackknife: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Signs of copied training images: ``ratio`` to real images' distance, ``share`` nearer to a training image."""
+
+    ratio: float | None
+    share: float
+    expected: float
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What a method gained on the best EMA in log distance, where it was searched and where it was not.
+
+    ``kept`` = ``held_out`` / ``searched``, None where noise explains the searched gain.
+    """
+
+    searched: float
+    held_out: float
+    column: str
+    kept: float | None
+
+
+@dataclass(frozen=True)
+class Guarding:
+    """How the guards were made, and what real images reach: training images among held-out ones, by extractor."""
+
+    neighbours: int
+    images: int
+    pieces: int
+    kd_images: int
+    kd_subsets: int
+    real: Mapping[str, Guard]
+
+
+@dataclass(frozen=True)
 class Column:
     """A distance that is reported: which extractor, which real images, and what real images reach (floor)."""
 
@@ -42,6 +92,9 @@ class Method:
     coefficients: Rows | None
     columns: Mapping[str, Measure]
     neighbours: Mapping[str, float]
+    copies: Copies
+    guards: Mapping[str, Guard]
+    gain: Gain | None
 
 
 @dataclass(frozen=True)
@@ -67,6 +120,7 @@ class Evaluation:
     methods: tuple[Method, ...]
     hindsight: Mapping[str, Hindsight]
     neighbours_of_real: Mapping[str, float]
+    guards: Guarding
 
     def method(self, name: str) -> Method:
         """The method called ``name``."""
