@@ -37,13 +37,15 @@ CACHED_NOISE_BYTES = 1 << 28
 class Score:
     """A distance, or None with the reason why there is none; ``seconds`` is what it took.
 
-    ``gradient`` is the distance's in the coefficients, float64 [G, K], where it was asked for.
+    ``gradient`` is the distance's in the coefficients, float64 [G, K], where it was asked for. ``raced`` is the
+    distance on few images of a candidate that was not among the best there, and has no score for that reason.
     """
 
     value: float | None
     reason: str | None = None
     seconds: float = 0.0
     gradient: NDArray[np.float64] | None = field(default=None, compare=False)
+    raced: float | None = None
 
     @property
     def order(self) -> float:

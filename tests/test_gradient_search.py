@@ -78,7 +78,7 @@ def test_every_row_sums_to_one(settings, most):
 
 
 @pytest.mark.parametrize(
-    "extra", [{}, {"bound": 0.6, "penalty": 0.5}, {"start": "uniform"}, {"optimiser": "adam", "evaluations": 30}]
+    "extra", [{}, {"bound": 0.6, "penalty": 0.5}, {"start": "uniform"}, {"optimiser": "adam", "gradients": 30}]
 )
 def test_killed_at_any_evaluation_it_asks_for_the_same_candidates(extra):
     settings = SETTINGS | extra

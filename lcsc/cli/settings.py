@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,18 @@ _SCORING = ("threads", *_NETWORK, *_PRECONDITIONING, "sampler.kind", *_EVALUATIO
 _TRAIN = ("recipe", "steps", "batch", "learning_rate", "seed", "save_from", "save_every", "ema_rates")
 _EXTRACTOR = ("kind", "architecture", "dimension", "steps", "batch", "learning_rate", "noise", "seed", "name")
 _EVOLUTION = ("seed", "population", "parents", "crossover", "mutation_scale", "mutation_share", "initial_rates")
+_TUNE = ("start", "rates", "gradients", "noise", "decay", "betas", "initial_rates")
 # Of what lcsc.config.step_settings gives, the keys that each step cannot do without.
 NEEDED: Mapping[str, tuple[str, ...]] = {
     "data": ("source", "held_out", "seed"),
     "train": (*_NETWORK, *_PRECONDITIONING, *(f"train.{key}" for key in _TRAIN)),
+    "continue": (*_NETWORK, *_PRECONDITIONING, *(f"train.{key}" for key in (*_TRAIN, "continue"))),
     "extractor": _EXTRACTOR,
     "reference": (),
     "collect": (),
     "baselines": (*_SCORING, "baselines.ema_shaped"),
     "search": (*_SCORING, "name", "search.method"),
+    "tune": (*_SCORING, "name", *(f"tune.{key}" for key in _TUNE)),
     "select": (*_SCORING, "name", "finalists"),
     "evaluate": (*_SCORING, "run", "blocks"),
     "export": ("run",),
@@ -43,9 +46,12 @@ NEEDED_BY: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("sampler.kind", "consistency"): ("sampler.sigmas",),
     ("train.recipe", "consistency"): ("train.scales",),
     ("search.method", "evolution"): tuple(f"search.{key}" for key in _EVOLUTION),
+    ("search.method", "cma-es"): ("search.seed", "search.sigma", "search.initial_rates"),
+    ("search.method", "random"): ("search.seed", "search.population", "search.initial_rates"),
 }
 _WHOLE = {
     *("threads", "images", "blocks", "finalists", "seed", "chunk", "candidates_per_block", "steps", "batch"),
+    *("gradients", "continue"),
     *("save_from", "save_every", "dimension", "held_out", "population", "parents", "from_step", "to_step"),
 }
 
@@ -117,6 +123,7 @@ class Cost:
     threads: int = 1
     device: str = "cpu"
     earlier_seconds: float = 0.0
+    parts: Mapping[str, float] = field(default_factory=dict)  # seconds of parts of the step, by name
 
 
 @contextmanager
@@ -134,4 +141,5 @@ def measured(step: str, options: argparse.Namespace) -> Iterator[Cost]:
     if options.timing is not None:
         record = {"step": step, "seconds": seconds, "peak_memory_mb": peak}
         record |= {"evaluations": cost.evaluations, "images": cost.images, "device": cost.device}
+        record |= {"parts": dict(cost.parts)} if cost.parts else {}
         write_json(options.timing, {**record, "threads": cost.threads, "workers": cost.workers}, kind="timing")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,10 @@ from lcsc.config.words import found_in_words
 
 DIGITS, CLASSES = 1797, 10
 DIGITS_SHAPE = [1, 8, 8]
-BASELINES = ("last", "single", "uniform", "ema", "decayed")
+BASELINES = (
+    *("last", "single", "uniform", "window", "ema", "post-hoc", "decayed", "continued"),
+    *("tuned", "tuned-search"),
+)
 Section = Mapping[str, Any]
 
 
@@ -57,6 +61,8 @@ def _run(place: tuple[str, ...], run: Section, config: Section) -> Iterator[Prob
         yield Problem((*place, "train"), "nothing", "'train' or 'checkpoints'", "add one of them")
     for name, search in run["searches"].items():
         yield from _search((*place, "searches", name), search)
+    for name, tuning in (run["fine_tune"] or {}).items():
+        yield from _tuning((*place, "fine_tune", name), tuning, run["searches"])
 
 
 def _reference(place: tuple[str, ...], name: str, known: Section, what: str) -> Iterator[Problem]:
@@ -153,6 +159,26 @@ def _search(place: tuple[str, ...], search: Section) -> Iterator[Problem]:
         yield Problem(place, f"the name {place[-1]!r}", "another name", "a baseline has this name; rename the search")
     if search["method"] == "evolution":
         yield from _evolution(place, search)
+    yield from _budget(place, search)
+    if search["method"] in ("evolution", "random"):
+        yield from _rising((*place, "mutation_scale"), search["mutation_scale"])
+        yield from _rising((*place, "mutation_share"), search["mutation_share"])
+
+
+def _tuning(place: tuple[str, ...], tuning: Section, searches: Section) -> Iterator[Problem]:
+    if tuning["start"] != "best-average" and tuning["start"] not in searches:
+        expected = f"best-average, or a name in 'searches': {', '.join(searches)}"
+        yield Problem((*place, "start"), found_in_words(tuning["start"]), expected)
+
+
+def _budget(place: tuple[str, ...], search: Section) -> Iterator[Problem]:
+    first = search["population"] if search["method"] == "evolution" else 1
+    if search["evaluations"] is not None and search["evaluations"] < first:
+        expected = f"at least the population ({first}), the first generation"
+        yield Problem((*place, "evaluations"), str(search["evaluations"]), expected)
+    if search["seconds"] is not None and search.get("shards", 1) > 1:
+        way_out = "limit the evaluations instead: jobs that share a generation must agree when to stop"
+        yield Problem((*place, "seconds"), str(search["seconds"]), "null with more than one shard", way_out)
 
 
 def _evolution(place: tuple[str, ...], search: Section) -> Iterator[Problem]:
@@ -162,9 +188,7 @@ def _evolution(place: tuple[str, ...], search: Section) -> Iterator[Problem]:
     if parents < 2 and search["crossover"] > 0:
         way_out = "raise parents or set crossover to 0"
         yield Problem((*place, "parents"), str(parents), "two parents or more for crossover", way_out)
-    scored = population * search["generations"]
+    scored = min(population * search["generations"], search["evaluations"] or math.inf)
     if search["finalists"] > scored:
         expected = f"at most the candidates scored ({scored})"
         yield Problem((*place, "finalists"), str(search["finalists"]), expected)
-    yield from _rising((*place, "mutation_scale"), search["mutation_scale"])
-    yield from _rising((*place, "mutation_share"), search["mutation_share"])

@@ -32,17 +32,26 @@ class Candidate:
 class Scored:
     """A candidate with its score; None where its images gave none, which counts as worst.
 
-    ``gradient`` is the score's in the coefficients, [G, K], for a search that asks for gradients.
+    ``gradient`` is the score's in the coefficients, [G, K], for a search that asks for gradients. ``raced`` is the
+    score on few images of a candidate that got no other, since it was not among the best there.
     """
 
     candidate: Candidate
     score: float | None
     gradient: Coefficients | None = field(default=None, compare=False)
+    raced: float | None = None
 
     @property
     def order(self) -> float:
         """The value to sort by."""
         return np.inf if self.score is None else self.score
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """What to sort a whole generation by: those with a score, those raced out, and those that failed."""
+        if self.score is not None:
+            return 0, self.score
+        return (2, 0.0) if self.raced is None else (1, self.raced)
 
 
 @dataclass(frozen=True)

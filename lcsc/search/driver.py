@@ -8,23 +8,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lcsc.errors import LcscError
+from lcsc.errors import InputError, LcscError
 from lcsc.evaluation import Score
 from lcsc.files import hash_of
 from lcsc.progress import Progress, logger
-from lcsc.search.base import Candidate, Scored, Search
+from lcsc.search.base import Candidate, Search
+from lcsc.search.budget import EXHAUSTED, Budget
+from lcsc.search.course import Course
 from lcsc.search.generations import Generation, chain_paths, check_shapes, read_chain, remove_foreign, write_generation
 from lcsc.search.journal import Journal
 
 Done = Callable[[Score, bool], None]
+# Reasons to stop that are no cause for worry.
+EXPECTED = ("gradient", "decrease", "converged", "tried all", "no addition helps", *EXHAUSTED)
 ScoreAll = Callable[[Sequence[Candidate], Journal, bool, Done], list[Score]]
 
 
 @dataclass
 class Tally:
-    """What a round did: evaluations, those the journal knew and the seconds they had taken, and the best score."""
+    """What a round did: evaluations, those the journal knew and the seconds they had taken, and the best score.
+
+    Candidates that were ``raced`` out are no evaluations.
+    """
 
     evaluations: int = 0
+    raced: int = 0
     known: int = 0
     known_seconds: float = 0.0
     known_shared_seconds: float = 0.0
@@ -33,12 +41,15 @@ class Tally:
 
     def count(self, score: Score, known: bool) -> None:
         """Add one score."""
-        self.evaluations += 1
+        self.evaluations += score.raced is None
+        self.raced += score.raced is not None
         self.known += known
         if known and score.gradient is not None:  # all workers made it together
             self.known_shared_seconds += score.seconds
         elif known:
             self.known_seconds += score.seconds
+        if score.raced is not None:
+            return
         if score.value is None:
             self.failed.append(score.reason or "no reason")
         elif self.best is None or score.value < self.best:
@@ -53,40 +64,64 @@ def run_generations(
     first: int,
     count: int,
     about: Mapping[str, Any],
+    budget: Budget | None = None,
 ) -> Tally:
     """Run generations ``first`` to ``first + count - 1`` of ``search`` in ``folder``; the ones before must be there.
 
     ``score_all`` takes the candidates, the journal, whether gradients are wanted, and what to call for each score.
-    ``about`` holds search, method, settings, protocol (its hash) and bank; a folder of others is refused.
+    ``about`` holds search, method, settings, protocol (its hash) and bank; a folder of others is refused. ``budget``
+    is that of the settings by default.
     """
-    history = read_chain(chain_paths(folder, first), about)
+    journal = open_journal(folder, about)
+    course = resume(search, folder, first, about, budget, journal)
     for path in remove_foreign(folder, first, about):
         logger.warning("%s: made by another search (settings, protocol or bank), removed", path)
-    if history:
-        check_shapes(chain_paths(folder, first)[-1], history[-1], search.space)
-        search.restore(history[-1].state, [generation.scored for generation in history])
-    fixed = [about["protocol"], about["bank"], about["settings"].get("groups", "all")]
-    journal = Journal(folder / "journal", hash_of(fixed))
-    tally = Tally(best=_best(history))
+    tally = Tally(best=_best(course.history))
     progress = Progress("evaluations of this round", 0)
     for number in range(first, first + count):
-        candidates = [] if search.stopped else search.ask()
+        candidates = course.ask()
+        _refuse_nothing_begun(course, number)
         progress.total = len(candidates) * (first + count - number) + progress.done
-        scores = score_all(candidates, journal, search.wants_gradients, _counter(tally, progress, number))
+        scores = score_all(candidates, journal, course.wants_gradients, _counter(tally, progress, number))
         _refuse_all_failed(scores, number)
         if candidates:
-            search.tell([Scored(c, s.value, s.gradient) for c, s in zip(candidates, scores, strict=True)])
-        write_generation(folder, number, candidates, scores, about=about, state=search.state())
-    if search.stopped:
-        tell = logger.info if search.reason in ("gradient", "decrease") else logger.warning
+            course.tell(candidates, scores)
+        write_generation(folder, number, candidates, scores, about=about, state=course.state, reason=course.reason)
+    ended = course.reason or search.reason
+    if ended is not None:
+        tell = logger.info if ended in EXPECTED else logger.warning
         tell(
-            "the search has stopped (%s) after %d evaluations", search.reason, _evaluations(history) + tally.evaluations
+            "the search has stopped (%s) after %d evaluations", ended, _evaluations(course.history) + tally.evaluations
         )
     return tally
 
 
+def resume(
+    search: Search,
+    folder: Path,
+    first: int,
+    about: Mapping[str, Any],
+    budget: Budget | None = None,
+    journal: Journal | None = None,
+) -> Course:
+    """The course of ``search`` up to where it asks for generation ``first``; those before are read from ``folder``."""
+    history = read_chain(chain_paths(folder, first), about)
+    if history:
+        check_shapes(chain_paths(folder, first)[-1], history[-1], search.space)
+    return Course(search, budget or Budget.of(about["settings"]), history, journal)
+
+
+def open_journal(folder: Path, about: Mapping[str, Any], writer: str = "") -> Journal:
+    """The journal of the search in ``folder``, for one of several jobs where ``writer`` names it."""
+    settings = about["settings"]
+    fixed = [about["protocol"], about["bank"], settings.get("groups", "all")]
+    if settings.get("racing") is not None:  # who wins decides who is combined with whom, in the last bit
+        fixed.append(settings["racing"])
+    return Journal(folder / "journal", hash_of(fixed), writer)
+
+
 def _evaluations(history: Sequence[Generation]) -> int:
-    return sum(len(generation.scored) for generation in history)
+    return sum(item.raced is None for generation in history for item in generation.scored)
 
 
 def _best(history: Sequence[Any]) -> float | None:
@@ -104,6 +139,13 @@ def _counter(tally: Tally, progress: Progress, number: int) -> Callable[[Score, 
         progress.advance(note=f"generation {number} · {best}", free=known)
 
     return count
+
+
+def _refuse_nothing_begun(course: Course, number: int) -> None:
+    if number == 0 and course.reason is not None:
+        raise InputError(
+            f"searches: not even the first generation is within the budget ({course.reason}); raise it, or use null"
+        )
 
 
 def _refuse_all_failed(scores: Sequence[Score], number: int) -> None:

@@ -30,6 +30,8 @@ class Generation:
     reasons: tuple[str | None, ...]
     state: Mapping[str, Any]
     parent: str | None
+    reason: str | None = None
+    """Why the search has stopped, where nothing was scored."""
 
     @property
     def about(self) -> dict[str, Any]:
@@ -55,22 +57,26 @@ def write_generation(
     *,
     about: Mapping[str, Any],
     state: Mapping[str, Any],
+    reason: str | None = None,
 ) -> None:
     """Write a generation; ``about`` holds method, search, settings, protocol and bank.
 
-    A generation without candidates says that the search has stopped.
+    A generation without candidates says that the search has stopped, and for what ``reason``.
 
     Only what the settings fix is written: times differ from run to run and stand in the journal.
     """
     rows = [_row(candidate, score) for candidate, score in zip(candidates, scores, strict=True)]
     parent = sha256_of(generation_path(folder, number - 1)) if number else None
     record = {**about, "generation": number, "parent": parent, "candidates": rows, "state": dict(state)}
-    write_json(generation_path(folder, number), {**record, "stopped": not rows}, kind=KIND, indent=None)
+    write_json(
+        generation_path(folder, number), {**record, "stopped": not rows, "reason": reason}, kind=KIND, indent=None
+    )
 
 
 def _row(candidate: Candidate, score: Score) -> dict[str, Any]:
     row = {"coefficients": candidate.coefficients.tolist(), "origin": candidate.origin}
     row |= {"score": score.value, "reason": score.reason}
+    row |= {} if score.raced is None else {"raced": score.raced}
     return row if score.gradient is None else {**row, "gradient": score.gradient.tolist()}
 
 
@@ -84,12 +90,13 @@ def read_generation(path: Path) -> Generation:
                 Candidate(np.asarray(row["coefficients"], dtype=np.float64), row["origin"]),
                 row["score"],
                 np.asarray(row["gradient"], dtype=np.float64) if "gradient" in row else None,
+                row.get("raced"),
             )
             for row in rows
         )
         reasons = tuple(row["reason"] for row in rows)
         head = (record["generation"], record["protocol"], record["bank"], record["settings"])
-        return Generation(*head, scored, reasons, record["state"], record["parent"])
+        return Generation(*head, scored, reasons, record["state"], record["parent"], record.get("reason"))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: no whole generation ({error}); remove it and run the search again") from error
 

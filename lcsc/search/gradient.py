@@ -68,7 +68,9 @@ def _lbfgs(start: Vector, domain: Domain, settings: Mapping[str, Any]) -> Optimi
 
 
 def _adam(start: Vector, domain: Domain, settings: Mapping[str, Any]) -> Optimiser:
-    return Adam(start, domain, **_given(settings, "learning_rate", "betas", "epsilon", "evaluations"))
+    return Adam(
+        start, domain, **_given(settings, "learning_rate", "betas", "epsilon"), evaluations=settings.get("gradients")
+    )
 
 
 OPTIMISERS: dict[str, MakeOptimiser] = {"adam": _adam, "lbfgs": _lbfgs}
@@ -80,7 +82,8 @@ class Gradient(Search):
     Keys of ``settings``, with defaults in ``DEFAULTS``: start ("best-average", "last", "uniform", or rows [G, K] or
     [1, K] of an earlier search, which need no averages), initial_rates (of the EMA-shaped averages), optimiser
     ("lbfgs" or "adam"), penalty (λ ≥ 0), bound (on |α|; null for none); of ``lbfgs``: history, line_evaluations,
-    gradient_tolerance, tolerance; of ``adam``: learning_rate, betas, epsilon, evaluations.
+    gradient_tolerance, tolerance; of ``adam``: learning_rate, betas, epsilon, gradients (their number in all,
+    over which the learning rate falls to 0).
     """
 
     method: ClassVar[str] = "gradient"

@@ -2,7 +2,7 @@
 
 A journal is a text file of one JSON record a line for each (protocol, bank), keyed by the candidate. It is
 no declared output of any rule: Snakemake deletes those of a job that failed. Lines that are cut off or damaged
-fail their check sum and count as not there.
+fail their check sum and count as not there. Jobs that run at once write a file each, and know what stands in all.
 """
 
 from __future__ import annotations
@@ -25,14 +25,20 @@ from lcsc.search.base import Candidate
 
 
 class Journal:
-    """The scores of one search in ``folder``; ``key`` is a hash of all that fixes them beside the candidate."""
+    """The scores of one search in ``folder``; ``key`` is a hash of all that fixes them beside the candidate.
 
-    def __init__(self, folder: Path, key: str) -> None:
+    ``writer`` names the file that is written, for one of several jobs; those of all writers are read.
+    """
+
+    def __init__(self, folder: Path, key: str, writer: str = "") -> None:
         make_folder(folder)
-        self.path = folder / f"{key[:16]}.jsonl"
+        self.path = folder / ".".join(part for part in (key[:16], writer, "jsonl") if part)
         self._key = key
         self._lock = threading.Lock()
         self._scores: dict[tuple[str, bool], Score] = {}
+        for path in sorted(folder.glob(f"{key[:16]}*.jsonl")):
+            if path != self.path:  # another job may be writing its last line, which counts as not there
+                self._take(_content(path))
         self._read()
 
     def __len__(self) -> int:
@@ -70,18 +76,16 @@ class Journal:
                 f"{self.path}: cannot be written ({error.strerror}); free space, then start again"
             ) from error
 
-    def _content(self) -> bytes:
-        try:
-            return self.path.read_bytes()
-        except FileNotFoundError:
-            return b""
-        except OSError as error:
-            raise LcscError(
-                f"{self.path}: cannot be read ({error.strerror}); make it readable, or remove it to score anew"
-            ) from error
-
     def _read(self) -> None:
-        content = self._content()
+        content = _content(self.path)
+        damaged = self._take(content)
+        if content and not content.endswith(b"\n"):  # cut off by a kill: the next record starts a line of its own
+            self._append(b"\n")
+        if damaged:
+            logger.warning("%s: %d damaged line(s) skipped; those candidates are scored again", self.path, damaged)
+
+    def _take(self, content: bytes) -> int:
+        """Learn all scores in the lines of a file; returns how many lines are damaged."""
         damaged = 0
         for line in content.splitlines():
             record = _valid_record(line, self._key)
@@ -91,10 +95,18 @@ class Journal:
             gradient = None if record["gradient"] is None else np.asarray(record["gradient"])
             place = record["candidate"], record["with_gradient"]
             self._scores[place] = Score(record["score"], record["reason"], record["seconds"], gradient)
-        if content and not content.endswith(b"\n"):  # cut off by a kill: the next record starts a line of its own
-            self._append(b"\n")
-        if damaged:
-            logger.warning("%s: %d damaged line(s) skipped; those candidates are scored again", self.path, damaged)
+        return damaged
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise LcscError(
+            f"{path}: cannot be read ({error.strerror}); make it readable, or remove it to score anew"
+        ) from error
 
 
 def _check(record: dict[str, Any]) -> str:
