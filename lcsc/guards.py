@@ -47,7 +47,7 @@ class Guards:
         self.size = min(images, *map(len, chosen.values()))
         self.pieces = min(PIECES, images // self.size)
         self.neighbours = min(NEIGHBOURS, self.size - 1)
-        self.blocks = min(jackknife.BLOCKS, images - 1)
+        self.blocks = min(jackknife.BLOCKS, images)
         extractors = {column.extractor.name: column.extractor for column in columns}
         self._real = {name: self._features_of(chosen, extractor) for name, extractor in extractors.items()}
         self.real_distance = float(nearest_distances(real.held_out, real.train).mean())
@@ -131,7 +131,7 @@ class Guards:
     def _jackknife(self, name: str, features: Features) -> dict[str, dict[str, float] | None]:
         """Of the distance in each column of the extractor ``name``; None for two images, too few for blocks."""
         columns = [column for column in self.columns if column.extractor.name == name]
-        if self.blocks < 2:
+        if self.blocks < 3:
             return {column.part: None for column in columns}
         references = [column.reference.reference for column in columns]
         found = jackknife.frechet_jackknife(features, references, self.blocks)

@@ -114,7 +114,7 @@ def make_run(
         "neighbours_of_real": {"held-out to train": 2.31},
         "guards": {
             "neighbours": 5, "images": 600, "pieces": 5, "kd_images": 600, "kd_subsets": 10, "jackknife_blocks": 20,
-            "real": {extractor: REAL_GUARD for extractor in ("cnn", "mlp")},
+            "real": dict.fromkeys(("cnn", "mlp"), REAL_GUARD),
         },
     }  # fmt: skip
     write_json(folder / "evaluation.json", evaluation, kind="evaluation")

@@ -86,7 +86,7 @@ def test_several_references_take_one_pass(monkeypatch):
     assert both == [frechet_jackknife(values, [real], 9)[0] for real in references]
 
 
-@pytest.mark.parametrize(("count", "blocks"), [(5, 5), (5, 1), (2, 2)])
+@pytest.mark.parametrize(("count", "blocks"), [(5, 6), (5, 1), (2, 2), (3, 2), (5, 0)])
 def test_too_few_features_for_the_blocks_are_refused(count, blocks):
     with pytest.raises(ValueError, match=f"found {blocks} blocks of {count} features"):
         frechet_jackknife(normal(count, 2), [reference(2)], blocks)

@@ -80,9 +80,8 @@ def test_all_files_are_written(made: Path) -> None:
     assert names == {
         *(f"{name}.svg" for name in FIGURES),
         "images.png",
-        *(f"{name}.csv" for name in ("convergence", "coefficients", "cost", "table")),
-        "table.html",
-        "table.txt",
+        *(f"{name}.csv" for name in ("convergence", "coefficients", "cost", "table", "guards")),
+        *(f"{name}.{suffix}" for name in ("table", "guards") for suffix in ("html", "txt")),
     }
 
 
@@ -112,16 +111,28 @@ def test_ids_of_the_page_are_unique_and_references_resolve(made: Path, page: Pag
 
 
 def test_sections_stand_in_the_order_of_a_reader(page: Page) -> None:
-    wanted = ["result", "table", "convergence", "coefficients", "images", "cost", "protocol", "use"]
+    wanted = ["result", "table", "guards", "convergence", "coefficients", "images", "cost", "protocol", "use"]
     assert [name for name in page.ids if name in wanted] == wanted
     assert "0.75×" in page.words
     assert "lcsc merge --recipe results/digits/export/recipe.json" in page.words
 
 
+def test_the_page_shows_the_guards_and_the_text_says_what_is_flagged(tmp_path: Path) -> None:
+    inputs = make_run(tmp_path / "run", generations=1, population=2, kept=0.43)
+    text = make_report(inputs, tmp_path / "report.html", tmp_path / "figures")
+    flag = "keeps 0.43 of its gain on what it did not see, less than half"
+    words = Page((tmp_path / "report.html").read_text(encoding="utf-8")).words
+    headline = words.split("All methods")[-2]
+    assert f"It {flag}." in headline
+    assert f"LCSC (evolution) {flag}." in text
+    assert "Guards: 5 × 600 images" in words
+    assert f"LCSC (evolution) {flag}." in (tmp_path / "figures" / "guards.txt").read_text(encoding="utf-8")
+
+
 def test_these_distances_are_never_called_by_the_name_of_another(made: Path) -> None:
     texts = [p.read_text(encoding="utf-8") for p in (made / "figures").iterdir() if p.suffix != ".png"]
     words = Page((made / "report.html").read_text(encoding="utf-8")).words
-    assert not any(re.search(r"\bFID\b", text) for text in [*texts, words])
+    assert not any(re.search(r"\b[FK]ID\b", text) for text in [*texts, words])
 
 
 def test_two_reports_are_the_same_bytes(made: Path, small: ReportInputs, tmp_path: Path) -> None:
@@ -237,6 +248,12 @@ BROKEN: list[tuple[str, Callable[[dict[str, Any]], object], str]] = [
     ("evaluation.json", lambda r: r.update(images="many"), "images: found 'many', expected a whole number"),
     ("evaluation.json", lambda r: r["methods"].pop(0), "with 'last' and 'ema'"),
     ("evaluation.json", lambda r: r["methods"][0]["columns"].pop("mlp/train"), "mlp/train: missing"),
+    ("evaluation.json", lambda r: r.pop("guards"), "guards: missing"),
+    ("evaluation.json", lambda r: r["guards"]["real"].pop("mlp"), "guards.real.mlp: missing"),
+    ("evaluation.json", lambda r: r["methods"][3].pop("gain"), "methods[3].gain: missing"),
+    ("evaluation.json", lambda r: r["methods"][-1]["gain"].update(column="x"), "gain.column: found 'x'"),
+    ("evaluation.json", lambda r: r["methods"][0]["guards"].pop("cnn"), "methods[0].guards.cnn: missing"),
+    ("evaluation.json", lambda r: r["methods"][0]["guards"]["mlp"].update(recall="x"), "recall: found 'x'"),
     ("evaluation.json", lambda r: r["columns"][0].update(floor=None), "columns[0].floor: found None"),
     ("evaluation.json", lambda r: r["steps"].pop(), "expected rows of 39 numbers"),
     ("baselines.json", lambda r: r["entries"][0].update(score=float("nan")), "expected a finite number"),

@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_records import KEYS, LEVELS, columns_of, make_run
+from report_records import GUARDS, KEYS, LEVELS, REAL_GUARD, columns_of, guard_record, make_run
 
 from lcsc.report.figures.labels import spread_apart
+from lcsc.report.gain import is_flagged, kept_notes, kept_words
+from lcsc.report.guards import guards_data, guards_table
 from lcsc.report.headline import headline, verdict
 from lcsc.report.numbers import count, decimals_for, duration, fixed, ratio, short
 from lcsc.report.reading import read_evaluation, read_selection
@@ -162,6 +164,64 @@ def test_headline_warns_where_only_the_searched_extractor_is_there(evaluation: E
     result = headline(only, [read_selection(tmp_path / "search/evolution/selection.json", 40)])
     assert "that the search used" in result.number_words
     assert "no evidence" in result.caveat
+
+
+def test_guards_are_those_of_the_records_in_the_order_of_the_methods(evaluation: Evaluation) -> None:
+    table = guards_table(evaluation, "evolution")
+    assert [row.name for row in table.rows] == [*LEVELS, "evolution", "floor"]
+    keys = [heading.key for heading in table.headings]
+    for row in table.rows:
+        cells = {key: cell.mean for key, cell in zip(keys, row.cells, strict=True) if cell is not None}
+        for extractor, place in (("cnn", 0), ("mlp", 2)):
+            levels = LEVELS[row.name][2] if row.name in LEVELS else (83.4, 0, 47.1, 0)
+            expected = REAL_GUARD if row.name == "floor" else guard_record(row.name, levels[place])
+            assert cells[f"{extractor}/kd"] == expected["kd"]["held-out"]["mean"]
+            for key in ("precision", "recall", "density", "coverage"):
+                assert cells[f"{extractor}/{key}"] == expected[key]
+        assert cells["copies/share"] == (0.6661 if row.name == "floor" else 0.69)
+        assert ("gain/kept" in cells) == (row.name == "evolution")
+
+
+def test_guards_fit_the_width_and_show_the_searched_extractor(evaluation: Evaluation) -> None:
+    text = text_table(guards_table(evaluation), width=100)
+    assert max(len(line) for line in text.splitlines()) <= 100
+    assert "cnn (searched)" in text
+    assert "mlp (no search used it)" in text
+    assert [f"{value:.2f}" in text for value in GUARDS["ema"]] == [True, True]
+    assert "LCSC (evolution) keeps 0.62 of its gain on what it did not see." in text
+
+
+def test_all_numbers_of_the_guards_are_in_the_csv(evaluation: Evaluation) -> None:
+    rows = list(csv.DictReader(io.StringIO(guards_data(evaluation).csv())))
+    found = {(r["name"], r["extractor"], r["guard"], r["part"]): (r["value"], r["spread"]) for r in rows}
+    assert len(found) == len(rows)
+    guard = evaluation.method("ema").guards["mlp"]
+    assert float(found["ema", "mlp", "kd", "train"][0]) == guard.kd["train"].mean
+    assert float(found["ema", "mlp", "jackknife", "held-out"][1]) == guard.jackknife["held-out"]
+    assert float(found["evolution", "", "gain kept", "held-out"][0]) == 0.62
+    assert ("ema", "", "gain kept", "held-out") not in found
+
+
+@pytest.mark.parametrize(
+    ("kept", "words", "flagged"),
+    [
+        (0.5, "keeps 0.50 of its gain on what it did not see", False),
+        (0.43, "keeps 0.43 of its gain on what it did not see, less than half", True),
+        (-0.2, "keeps nothing of its gain on what it did not see (−0.20)", True),
+        (None, "shows no gain on the best EMA that noise does not explain, even by what it searched", False),
+    ],
+)
+def test_what_is_kept_of_a_gain_in_words(tmp_path: Path, kept: float | None, words: str, flagged: bool) -> None:
+    inputs = make_run(tmp_path, generations=1, population=2, kept=kept)
+    evaluation = read_evaluation(inputs.evaluation)
+    method = evaluation.method("evolution")
+    assert (kept_words(method), is_flagged(method)) == (words, flagged)
+    result = headline(evaluation, [read_selection(path, 40) for path in inputs.selections])
+    assert result.caveat == (f"It {words}." if flagged else "")
+    assert (f"LCSC (evolution) {words}." in result_table(evaluation).notes) == flagged
+    assert kept_notes(evaluation) == (f"LCSC (evolution) {words}.",)
+    cell = guards_table(evaluation).rows[-2].cells[0]
+    assert (cell is not None and cell.note == "less than half") == flagged
 
 
 def test_verdict_needs_more_than_the_spread() -> None:

@@ -48,16 +48,17 @@ class Jackknife:
 
 
 def frechet_jackknife(features: ArrayLike, references: Sequence[Reference], blocks: int = BLOCKS) -> list[Jackknife]:
-    """The jackknife of the distance between ``features`` [N, D] and each of ``references``, N >= blocks + 1 >= 3.
+    """The jackknife of the distance between ``features`` [N, D] and each of ``references``; 2 <= blocks <= N.
 
     For N (1 - 1 / blocks) <= D, where the covariance is singular, distances are made from the features left.
     """
     values = np.asarray(features, dtype=np.float64)
     for reference in references:
         check_dimension(values, reference)
-    if not 2 <= blocks < len(values):
-        raise ValueError(f"found {blocks} blocks of {len(values)} features, expected 2 to N - 1")
-    if len(values) - math.ceil(len(values) / blocks) > values.shape[1]:
+    fewest = len(values) - math.ceil(len(values) / max(blocks, 1))
+    if not 2 <= blocks <= len(values) or fewest < 2:
+        raise ValueError(f"found {blocks} blocks of {len(values)} features, expected 2 to N with 2 features left")
+    if fewest > values.shape[1]:
         left_out = [
             [statistics_distance(rest, reference) for reference in references]
             for rest in statistics_without(values, blocks)

@@ -11,7 +11,7 @@ from lcsc.errors import InputError
 from lcsc.files import write_bytes, write_text
 
 if TYPE_CHECKING:
-    from lcsc.report.drawing import Drawing
+    from lcsc.report.drawing import Data, Drawing
     from lcsc.report.page import Places
     from lcsc.report.records import Evaluation, Generation, Selection
     from lcsc.report.tables import Table
@@ -45,10 +45,11 @@ def make_report(inputs: ReportInputs, output: Path, figures: Path) -> str:
 
     Raises :class:`InputError` where a record is missing, is of another kind or belongs to another run.
     """
+    from lcsc.report.guards import guards_data, guards_table
     from lcsc.report.headline import best_search, headline
     from lcsc.report.page import html_page
     from lcsc.report.reading import read_evaluation, read_generations, read_selection
-    from lcsc.report.tables import result_table
+    from lcsc.report.tables import result_table, table_data
 
     evaluation = read_evaluation(inputs.evaluation)
     checkpoints = len(evaluation.steps)
@@ -56,10 +57,13 @@ def make_report(inputs: ReportInputs, output: Path, figures: Path) -> str:
     generations = read_generations(inputs.generations, checkpoints)
     _check_searches(inputs, evaluation, selections, generations)
     drawings = _draw_all(inputs, evaluation, selections, generations)
-    table = result_table(evaluation, best_search(selections))
-    page = html_page(evaluation, headline(evaluation, selections), table, drawings, _places(inputs, evaluation))
+    best = best_search(selections)
+    table, guards = result_table(evaluation, best), guards_table(evaluation, best)
+    words = headline(evaluation, selections)
+    page = html_page(evaluation, words, table, guards, drawings, _places(inputs, evaluation))
     _write_figures(figures, drawings)
-    text = _write_tables(figures, table)
+    text = _write_table(figures, "table", table, table_data(table))
+    _write_table(figures, "guards", guards, guards_data(evaluation))
     write_text(output, page)
     return text
 
@@ -135,12 +139,11 @@ def _write_figures(folder: Path, drawings: Mapping[str, Drawing]) -> None:
             write_text(folder / f"{drawing.name}.csv", drawing.data.csv())
 
 
-def _write_tables(folder: Path, table: Table) -> str:
+def _write_table(folder: Path, name: str, table: Table, data: Data) -> str:
     from lcsc.report.table_formats import html_table, text_table
-    from lcsc.report.tables import table_data
 
     text = text_table(table)
-    write_text(folder / "table.txt", text)
-    write_text(folder / "table.html", html_table(table))
-    write_text(folder / "table.csv", table_data(table).csv())
+    write_text(folder / f"{name}.txt", text)
+    write_text(folder / f"{name}.html", html_table(table))
+    write_text(folder / f"{name}.csv", data.csv())
     return text

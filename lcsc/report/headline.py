@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lcsc.report.gain import is_flagged, kept_words
 from lcsc.report.numbers import fixed, ratio
 from lcsc.report.records import Column, Evaluation, Measure, Method, Selection
 
@@ -71,10 +72,12 @@ def headline(evaluation: Evaluation, selections: Sequence[Selection]) -> Headlin
     if searched is not None and searched != column:
         times = ratio(compare_to_base(method, evaluation, searched))
         sentence += f" By the extractor that was searched, FD ({searched.extractor}), it is {times}."
+    caveats = ["A searched distance alone is no evidence."] if column.searched else []
+    caveats += [f"It {kept_words(method)}."] if is_flagged(method) else []
     used = "that the search used" if column.searched else "that no search used"
     return Headline(
         number=ratio(compare_to_base(method, evaluation, column)),
         number_words=f"the best EMA’s distance, by an extractor {used} ({column.extractor})",
         sentence=sentence,
-        caveat="A searched distance alone is no evidence." if column.searched else "",
+        caveat=" ".join(caveats),
     )

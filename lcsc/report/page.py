@@ -13,7 +13,7 @@ from lcsc.report.drawing import Drawing
 from lcsc.report.headline import Headline
 from lcsc.report.records import Evaluation
 from lcsc.report.table_formats import html_table
-from lcsc.report.tables import FOOTNOTES, Table
+from lcsc.report.tables import Table
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -57,24 +57,27 @@ def html_page(
     evaluation: Evaluation,
     headline: Headline,
     table: Table,
+    guards: Table,
     drawings: Mapping[str, Drawing],
     places: Places,
 ) -> str:
-    """The whole page: the drawing ``result`` at its top, the others in their order below the table."""
+    """The whole page: the drawing ``result`` at its top, the others in their order below the tables."""
     from markupsafe import Markup
 
     from lcsc import __version__
 
     environment = _environment()
     body = [drawing for name, drawing in drawings.items() if name != "result"]
-    sections = [Section("table", "All methods")]
+    sections = [Section("table", "All methods"), Section("guards", "Guards")]
     sections += [Section(drawing.name, SHORT_TITLES.get(drawing.name, drawing.title)) for drawing in body]
     sections += [Section("protocol", "Protocol"), Section("use", "Use it")]
     return environment.get_template("page.html.j2").render(
         evaluation=evaluation,
         headline=headline,
         table=Markup(html_table(table)),
-        footnotes=FOOTNOTES,
+        footnotes=table.notes,
+        guards=Markup(html_table(guards)),
+        guard_notes=guards.notes,
         drawings=drawings,
         body_drawings=body,
         sections=sections,

@@ -7,9 +7,10 @@ from html import escape
 from textwrap import wrap
 
 from lcsc.report.numbers import decimals_for, fixed, ratio
-from lcsc.report.tables import FOOTNOTES, Cell, Heading, Row, Table
+from lcsc.report.tables import Cell, Heading, Row, Table
 
 GAP = 3  # spaces between columns of text
+DENSE = 8  # a table of more columns than this is set smaller, to fit the page
 
 
 def formatted(table: Table) -> list[list[str]]:
@@ -27,7 +28,9 @@ def column_decimals(table: Table) -> list[int]:
     generated = [row for row in table.rows if row.kind != "floor"]
     return [
         decimals_for(cell.mean for row in generated if (cell := row.cells[place]) is not None)
-        for place in range(len(table.headings))
+        if heading.decimals is None
+        else heading.decimals
+        for place, heading in enumerate(table.headings)
     ]
 
 
@@ -51,7 +54,7 @@ def text_table(table: Table, width: int = 100) -> str:
         lines += ["", *_text_page(table, texts, groups, label_width)]
     if any(heading.searched for heading in table.headings):
         lines += ["", "* the extractor that was searched: its distance alone is no evidence"]
-    lines += ["", *(wrapped for note in FOOTNOTES for wrapped in wrap(note, width, subsequent_indent="  "))]
+    lines += ["", *(wrapped for note in table.notes for wrapped in wrap(note, width, subsequent_indent="  "))]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
@@ -117,9 +120,10 @@ def _text_page(
 def html_table(table: Table) -> str:
     """The table as an HTML ``table`` element; every name in it is escaped."""
     decimals = column_decimals(table)
+    dense = " dense" if len(table.headings) > DENSE else ""
     body = "\n".join(_html_row(row, decimals, row.name == table.best) for row in table.rows)
     return (
-        f'<table class="results">\n<caption>{escape(table.caption)}</caption>\n'
+        f'<table class="results{dense}">\n<caption>{escape(table.caption)}</caption>\n'
         f"<thead>\n{_html_head(table)}\n</thead>\n<tbody>\n{body}\n</tbody>\n</table>\n"
     )
 

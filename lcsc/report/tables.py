@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lcsc.report.drawing import Data
+from lcsc.report.gain import kept_notes
 from lcsc.report.headline import BASE, compare_to_base
 from lcsc.report.records import Column, Evaluation, Measure, Method
 
@@ -24,12 +25,13 @@ FOOTNOTES = (
 
 @dataclass(frozen=True)
 class Heading:
-    """A column: its ``group`` stands above several of them."""
+    """A column: its ``group`` stands above several of them; ``decimals`` are those that its values need, if None."""
 
     group: str
     label: str
     key: str
     searched: bool | None = None
+    decimals: int | None = None
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """The result table; ``best`` is the row that the report is about."""
+    """A table with a row for each method; ``best`` is the row that the report is about, ``notes`` stand below."""
 
     caption: str
     headings: tuple[Heading, ...]
     rows: tuple[Row, ...]
     best: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def result_table(evaluation: Evaluation, best: str = "") -> Table:
@@ -75,7 +78,8 @@ def result_table(evaluation: Evaluation, best: str = "") -> Table:
     rows.insert(place, _hindsight_row(evaluation, columns, parts))
     rows.append(_floor_row(evaluation, columns, parts))
     caption = f"Run {evaluation.run}: {evaluation.blocks} blocks of {evaluation.images:,} images for each method"
-    return Table(caption, tuple(headings), tuple(rows), best)
+    notes = (*kept_notes(evaluation, flagged_only=True), *FOOTNOTES)
+    return Table(caption, tuple(headings), tuple(rows), best, notes)
 
 
 def _method_row(method: Method, evaluation: Evaluation, columns: Sequence[Column], parts: Sequence[str]) -> Row:

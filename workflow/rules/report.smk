@@ -22,6 +22,12 @@ rule report:
             category="{run}",
             labels={"what": "result table"},
         ),
+        guards=report(
+            "results/{run}/report/guards.html",
+            caption="../report/guards.rst",
+            category="{run}",
+            labels={"what": "guards"},
+        ),
         result=report(
             "results/{run}/report/result.svg",
             caption="../report/result.rst",

@@ -1,0 +1,115 @@
+"""The guards as a table: gain kept, how images lie among real ones by each extractor, and signs of copies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from lcsc.report.drawing import Data, Value
+from lcsc.report.gain import is_flagged, kept_notes
+from lcsc.report.records import Evaluation, Guard, Method
+from lcsc.report.tables import Cell, Heading, Row, Table
+
+SHARES = ("precision", "recall", "density", "coverage")
+GAIN, COPIES = "Gain", "Copies?"
+
+
+def guards_table(evaluation: Evaluation, best: str = "") -> Table:
+    """The table of all methods' guards, real images last; ``best`` is the row that the report is about."""
+    extractors = _extractors(evaluation)
+    headings = [Heading(GAIN, "kept", "gain/kept", decimals=2)]
+    for name, searched in extractors.items():
+        group = f"{name} ({'searched' if searched else 'no search used it'})"
+        headings.append(Heading(group, "KD", f"{name}/kd"))
+        headings += [Heading(group, key, f"{name}/{key}", decimals=2) for key in SHARES]
+    headings += [Heading(COPIES, key, f"copies/{key}", decimals=2) for key in ("ratio", "share")]
+    rows = [_method_row(method, list(extractors)) for method in evaluation.methods]
+    rows.append(_real_row(evaluation, list(extractors)))
+    made = evaluation.guards
+    caption = f"Guards: {made.pieces} × {made.images:,} images of the first report block against held-out images"
+    return Table(caption, tuple(headings), tuple(rows), best, guard_notes(evaluation))
+
+
+def _extractors(evaluation: Evaluation) -> dict[str, bool]:
+    """Whether it was searched, for each extractor; as in the result table, the searched one first."""
+    columns = sorted(evaluation.columns, key=lambda column: (not column.searched, column.extractor))
+    return {column.extractor: column.searched for column in columns}
+
+
+def _method_row(method: Method, extractors: Sequence[str]) -> Row:
+    kept = method.gain.kept if method.gain is not None else None
+    note = "less than half" if is_flagged(method) else ""
+    copies = method.copies
+    cells = [
+        None if kept is None else Cell(kept, note=note),
+        *_guard_cells(method.guards, extractors),
+        None if copies.ratio is None else Cell(copies.ratio),
+        Cell(copies.share),
+    ]
+    return Row(method.name, method.label, "method", tuple(cells))
+
+
+def _real_row(evaluation: Evaluation, extractors: Sequence[str]) -> Row:
+    """Training images in the place of generated ones; of all real images ``expected`` are training images."""
+    cells = [None, *_guard_cells(evaluation.guards.real, extractors), Cell(1.0)]
+    expected = evaluation.methods[0].copies.expected
+    return Row("floor", "Real against real images", "floor", (*cells, Cell(expected)))
+
+
+def _guard_cells(guards: Mapping[str, Guard], extractors: Sequence[str]) -> list[Cell | None]:
+    return [Cell(value) for name in extractors for value in _values(guards[name])]
+
+
+def _values(guard: Guard) -> tuple[float, ...]:
+    return guard.kd["held-out"].mean, guard.precision, guard.recall, guard.density, guard.coverage
+
+
+def guard_notes(evaluation: Evaluation) -> tuple[str, ...]:
+    """What the guards mean, in a line each, after what searches keep of their gain."""
+    made = evaluation.guards
+    return (
+        *kept_notes(evaluation),
+        "Gain kept: gain on the best EMA in log distance, held-out images and an extractor that no search used, over "
+        "the gain by the searched extractor and training images; both on report noise.",
+        f"KD: kernel distance of features (unbiased, cubic kernel), mean over {made.kd_subsets} subsets of "
+        f"{made.kd_images:,} images; smaller is better, about 0 at best; unlike FD, it assumes no Gaussian features.",
+        f"Precision: share of images within reach of a real one (as far as its neighbour number {made.neighbours}). "
+        "Recall: share of real images within reach of a generated one. Density: real images that reach a generated "
+        f"one, over {made.neighbours}; about 1 at best. Coverage: share of real images that reach a generated one. A "
+        "lower distance with lower precision is variety bought with quality; with lower recall, the reverse.",
+        "Copies: ratio, mean distance in pixels to the nearest training image over that of real held-out images; "
+        "share of images that are nearer to a training image than to any held-out one, beside what chance gives "
+        "(last row). A ratio below 1 with a share above chance would mean copies.",
+    )
+
+
+def guards_data(evaluation: Evaluation) -> Data:
+    """All guards, unrounded, a row for each number; ``jackknife`` is the spread of FD from one block."""
+    rows: list[tuple[Value, ...]] = []
+    for method in evaluation.methods:
+        rows += [(method.name, method.label, *row) for row in _gain_rows(method)]
+        for name, guard in method.guards.items():
+            rows += [(method.name, method.label, *row) for row in _guard_rows(name, guard)]
+    for name, guard in evaluation.guards.real.items():
+        rows += [("floor", "Real against real images", *row) for row in _guard_rows(name, guard)]
+    return Data(("name", "label", "extractor", "guard", "part", "value", "spread"), tuple(rows))
+
+
+def _gain_rows(method: Method) -> list[tuple[Value, ...]]:
+    copies, gain = method.copies, method.gain
+    rows: list[tuple[Value, ...]] = [
+        ("", "nearest training image, ratio", "train", copies.ratio, None),
+        ("", "nearest training image, share", "train", copies.share, None),
+        ("", "nearest training image, share by chance", "train", copies.expected, None),
+    ]
+    if gain is not None:
+        rows += [("", "gain searched", "train", gain.searched, None), ("", "gain", "held-out", gain.held_out, None)]
+        rows.append(("", "gain kept", "held-out", gain.kept, None))
+    return rows
+
+
+def _guard_rows(name: str, guard: Guard) -> list[tuple[Value, ...]]:
+    rows: list[tuple[Value, ...]] = [
+        (name, "kd", part, measure.mean, measure.spread) for part, measure in guard.kd.items()
+    ]
+    rows += [(name, key, "held-out", value, None) for key, value in zip(SHARES, _values(guard)[1:], strict=True)]
+    return rows + [(name, "jackknife", part, None, spread) for part, spread in guard.jackknife.items()]
