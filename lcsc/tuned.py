@@ -45,7 +45,7 @@ def _entry(folder: Path, record: dict[str, Any], rate: float, kept: dict[str, An
         expected = f"{found['sha256'][:12]}, expected {kept['sha256'][:12]}"
         raise InputError(f"{path}: sha256 {expected}; the file has changed, run the fine-tuning again")
     search, count = record["start"]["search"], int(kept["gradients"])
-    words = f"rate {exponent(rate)}, {count} gradients"
+    words = f"rate {exponent(rate)}, {count} gradient{'s' if count > 1 else ''}"
     label = f"Fine-tuned ({words})" if search is None else f"LCSC ({search}), fine-tuned ({words})"
     return {
         "name": f"{record['name']} {exponent(rate)} {count}", "family": TUNED if search is None else TUNED_SEARCH,

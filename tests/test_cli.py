@@ -12,7 +12,7 @@ from tiny import EXTRACTOR, SCORING, TRAIN
 from lcsc.cli import build_parser, main
 from lcsc.files import read_json
 
-STEPS = ["train", "collect", "reference", "baselines", "search", "evaluate", "merge", "export", "report"]
+STEPS = ["train", "collect", "reference", "baselines", "search", "tune", "evaluate", "merge", "export", "report"]
 SEARCH = {
     "method": "evolution", "seed": 0, "population": 6, "parents": 4, "crossover": 0.5,
     "mutation_scale": [0.01, 0.1], "mutation_share": [0.1, 1.0], "initial_rates": [0.9],

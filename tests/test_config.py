@@ -65,6 +65,9 @@ OTHER = {"digits": {"source": "digits", "held_out": 600}, "other": {"source": "d
         (changed("defaults.train.steps", to="many"), ['defaults.train.steps: found "many"', "whole number"]),
         (changed("defaults.train.steps", to=2.0), ["defaults.train.steps: found 2.0", "whole number"]),
         (changed("runs.tiny", to={"train": {"stepz": 3}}), ["runs.tiny.train.stepz", "unknown", "'steps'"]),
+        (changed("defaults.fine_tune.adam.start", to="x"), ['start: found "x"', "best-average, or a name in"]),
+        (changed("defaults.fine_tune.adam.rates", to=[0]), ["fine_tune.adam.rates[0]: found 0", "above 0"]),
+        (changed("defaults.fine_tune.adam.images", to=1), ["fine_tune.adam.images: found 1", "at least 2 or null"]),
         (changed("colour", to=1), ["colour: found an unknown key", "nearest known key is"]),
         (changed("runs", to={}), ["runs: found an empty section", "at least one"]),
         (changed("runs.tiny", to=None), ["runs.tiny: found nothing (null), expected a section"]),
@@ -81,6 +84,12 @@ OTHER = {"digits": {"source": "digits", "held_out": 600}, "other": {"source": "d
         (changed("defaults.train.learning_rate", to=float("nan")), ["learning_rate: found NaN"]),
         (changed("defaults.train.ema_rates", to=[0.9, 1.0]), ["ema_rates[1]: found 1.0", "between 0 and 1"]),
         (changed("defaults.train.ema_rates", to=[-0.1]), ["ema_rates[0]: found -0.1", "between 0 and 1"]),
+        (changed("defaults.train.power_ema", to=[0.1, 0.3]), ["power_ema[1]: found 0.3", "at most 0.28"]),
+        (changed("defaults.train.power_ema", to=[0.1, 0.1]), ["power_ema: found [0.1, 0.1]"]),
+        (changed("defaults.train.continue", to=-1), ["continue: found -1", "at least 0"]),
+        (changed("defaults.baselines.windows", to=[1]), ["windows[0]: found 1", "at least 2"]),
+        (changed("defaults.baselines.post_hoc", to=[0.0]), ["post_hoc[0]: found 0.0", "above 0"]),
+        (changed("defaults.searches", to={"window": {}}), ["searches.window", "another name"]),
         (changed("defaults.train.save_from", to=41), ["defaults.train.save_from: found 41", "last (40)"]),
         (changed("defaults.train.save_every", to=30), ["save_every: found 30", "at least two checkpoints"]),
         (changed("defaults.train.scales", to=[80, 10]), ["scales: found [80, 10]", "smaller number first"]),
@@ -204,7 +213,7 @@ def test_checkpoints_of_ones_own_replace_the_default_training() -> None:
 
 
 def settings(config: Config, step: str) -> Config:
-    names = {"search": "evolution", "select": "evolution", "data": "digits"}
+    names = {"search": "evolution", "select": "evolution", "data": "digits", "tune": "adam"}
     return step_settings(resolve(config), "tiny", step, name=names.get(step, "cnn"))
 
 
@@ -216,24 +225,29 @@ def settings(config: Config, step: str) -> Config:
         (changed(f"{SEARCH}.generations_per_round", to=9), set()),
         (changed(f"{SEARCH}.finalists", to=2), {"select"}),
         (changed(f"{SEARCH}.seed", to=2), {"search"}),
-        (changed("defaults.train.seed", to=2), {"train"}),
+        (changed("defaults.train.seed", to=2), {"train", "continue"}),
+        (changed("defaults.train.continue", to=9), {"continue"}),
+        (changed("defaults.train.power_ema", to=[0.07]), {"train", "continue"}),
+        (changed("defaults.baselines.windows", to=[2]), {"baselines"}),
+        (changed("defaults.baselines.post_hoc", to=[0.1]), {"baselines"}),
         (changed("defaults.baselines.ema_shaped", to=[0.7]), {"baselines"}),
-        (changed("defaults.evaluation.search.images", to=99), {"search"}),
+        (changed("defaults.evaluation.search.images", to=99), {"search", "tune"}),
+        (changed("defaults.fine_tune.adam.rates", to=[0.1]), {"tune"}),
         (changed("defaults.evaluation.selection.images", to=99), {"baselines", "select"}),
         (changed("defaults.evaluation.report.blocks", to=9), {"evaluate"}),
-        (changed("defaults.evaluation.seed", to=9), {"baselines", "search", "select", "evaluate"}),
+        (changed("defaults.evaluation.seed", to=9), {"baselines", "search", "tune", "select", "evaluate"}),
         (
             changed("extractors.cnn.seed", to=9),
-            {"extractor", "reference", "baselines", "search", "select", "evaluate"},
+            {"extractor", "reference", "baselines", "search", "tune", "select", "evaluate"},
         ),
         (
             changed("data.digits.seed", to=9),
-            {"data", "extractor", "reference", "baselines", "search", "select", "evaluate"},
+            {"data", "extractor", "reference", "baselines", "search", "tune", "select", "evaluate"},
         ),
         (changed("threads", to=2), set(STEPS) - {"data", "collect", "export", "report"}),
         (
             changed("defaults.network.args.width", to=8),
-            {"train", "baselines", "search", "select", "evaluate"},
+            {"train", "continue", "baselines", "search", "tune", "select", "evaluate"},
         ),
     ],
 )

@@ -118,7 +118,7 @@ def test_it_starts_from_what_a_search_chose(tiny_run, tmp_path):
     step(tiny_run, tmp_path / "tune", path, start="tensor", rates=[1e-30], gradients=1)
     (entry,) = tuned.entries(tmp_path / "tune", bank, tiny_run.extractor("cnn").identity)
     assert (entry["family"], entry["parameter"]) == ("tuned-search", 1e-30)
-    assert entry["label"] == "LCSC (tensor), fine-tuned (rate 1e-30, 1 gradients)"
+    assert entry["label"] == "LCSC (tensor), fine-tuned (rate 1e-30, 1 gradient)"
     from lcsc import weights
 
     np.testing.assert_array_equal(weights.load(entry["weights"], bank), bank.checkpoint(2))

@@ -6,7 +6,7 @@ It is light, since Snakemake reads it whenever it parses the workflow: no NumPy,
 from lcsc.config.document import document
 from lcsc.config.resolve import load_config, resolve
 from lcsc.config.schema import read_schema, schema_path
-from lcsc.config.settings import STEPS, data_id, extractor_id, rounds, step_settings
+from lcsc.config.settings import STEPS, data_id, extractor_id, rounds, shards, stages, step_settings
 from lcsc.config.yaml_files import read_yaml
 
 __all__ = [
@@ -20,5 +20,7 @@ __all__ = [
     "resolve",
     "rounds",
     "schema_path",
+    "shards",
+    "stages",
     "step_settings",
 ]

@@ -11,7 +11,11 @@ from lcsc.files import hash_of
 Section = Mapping[str, Any]
 _ID_DIGITS = 10
 # Keys of a search that change neither its candidates nor their scores.
-_EXTENT = ("generations", "generations_per_round", "finalists")
+_EXTENT = ("generations", "generations_per_round", "finalists", "shards")
+# Into how many jobs a generation can be cut, and the methods whose generations are cut twice: first for the features
+# of all images, then for the gradient. Known here, since the workflow imports nothing heavy.
+SHARD_COUNTS = (1, 2, 4, 8, 16)
+GRADIENT_METHODS = ("gradient",)
 
 
 def data_id(config: Section, name: str) -> str:
@@ -29,10 +33,20 @@ def rounds(search: Section) -> list[tuple[int, int]]:
     """The rounds of a search as (first generation, number of generations).
 
     Rounds start at multiples of ``generations_per_round`` whatever the total, so that a longer search has all
-    full rounds of a shorter one.
+    full rounds of a shorter one. Generations in shards are rounds of their own.
     """
-    total, size = search["generations"], search["generations_per_round"]
+    total, size = search["generations"], 1 if shards(search) > 1 else search["generations_per_round"]
     return [(first, min(size, total - first)) for first in range(0, total, size)]
+
+
+def shards(search: Section) -> int:
+    """Into how many jobs each generation of a search is cut."""
+    return int(search.get("shards", 1))
+
+
+def stages(search: Section) -> tuple[str, ...]:
+    """The stages of a generation in shards, in order."""
+    return ("forward", "backward") if search["method"] in GRADIENT_METHODS else ("forward",)
 
 
 def step_settings(config: Section, run: str | None, step: str, *, name: str | None = None) -> dict[str, Any]:
@@ -75,9 +89,20 @@ def _reference(config: Section, run: str, section: Section, name: str | None) ->
     }
 
 
-def _train(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:
+def _require_training(run: str, section: Section) -> None:
     if "train" not in section:
         raise InputError(f"runs.{run}.train: found nothing, expected a training; this run has checkpoints of its own")
+
+
+def _train(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:
+    _require_training(run, section)
+    # How far the training goes on afterwards does not change it.
+    own = {key: value for key, value in section["train"].items() if key != "continue"}
+    return {**_continue(config, run, section, name), "train": own}
+
+
+def _continue(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:
+    _require_training(run, section)
     keys = ("network", "preconditioning", "train")
     return {**{key: section[key] for key in keys}, "threads": config["threads"]}
 
@@ -119,6 +144,18 @@ def _search(config: Section, run: str, section: Section, name: str | None) -> di
     }
 
 
+def _tune(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:
+    known = section["fine_tune"] or {}
+    entry = known[_known(name, known, f"runs.{run}.fine_tune")]
+    return {
+        **_scoring(config, section),
+        "images": entry["images"] or section["evaluation"]["search"]["images"],
+        "tune": {key: value for key, value in entry.items() if key != "images"},
+        "name": name,
+        "extractor": _searched_extractor(config, section),
+    }
+
+
 def _select(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:
     entry = section["searches"][_known(name, section["searches"], f"runs.{run}.searches")]
     return {
@@ -146,9 +183,11 @@ def _named(config: Section, run: str, section: Section, name: str | None) -> dic
 _OF_RUNS: dict[str, Callable[[Section, str, Section, str | None], dict[str, Any]]] = {
     "reference": _reference,
     "train": _train,
+    "continue": _continue,
     "collect": _collect,
     "baselines": _baselines,
     "search": _search,
+    "tune": _tune,
     "select": _select,
     "evaluate": _evaluate,
     "export": _named,

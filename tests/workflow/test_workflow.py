@@ -138,7 +138,7 @@ def test_checkpoints_of_ones_own(trained: Path, tmp_path: Path) -> None:
     source = trained / "results/tiny/train/constant/checkpoints"
     before = {path.name: path.read_bytes() for path in source.iterdir()}
     config = small_config(2, 2)
-    config["runs"] = {"own": {"checkpoints": {"folder": str(source), "from_step": 26}}}
+    config["runs"] = {"own": {"checkpoints": {"folder": str(source), "from_step": 26}, "fine_tune": None}}
     run_workflow(tmp_path, config)
     baselines = json.loads((tmp_path / "results/own/baselines.json").read_text())
     assert {entry["family"] for entry in baselines["entries"]} == {"last", "single", "uniform", "ema-shaped"}
