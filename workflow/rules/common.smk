@@ -69,13 +69,24 @@ def reference_settings(data, extractor):
 
 
 def training_options(run):
-    """What the training of ``run`` adds to the baselines: its EMAs, and its twin whose learning rate decays."""
+    """What the trainings of ``run`` add to the baselines: averages, a learning rate that decays, further steps."""
+    if not is_trained(run):
+        return []
     folder = f"results/{run}/train"
-    return (
-        ["--emas", f"{folder}/constant/ema", "--decayed", f"{folder}/decayed"]
-        if is_trained(run)
-        else []
-    )
+    options = ["--emas", f"{folder}/constant/ema", "--decayed", f"{folder}/decayed"]
+    if RUNS[run]["train"]["power_ema"]:
+        options += ["--power", f"{folder}/constant/ema/power"]
+    if "continued" in trainings(run):
+        options += ["--continued", f"{folder}/continued"]
+    return options
+
+
+def trainings(run):
+    """The trainings of ``run`` by the folders they have: constant, decayed and, where asked for, continued."""
+    if not is_trained(run):
+        return []
+    more = ["continued"] if RUNS[run]["train"]["continue"] else []
+    return ["constant", "decayed", *more]
 
 
 def one_of(names):
@@ -176,12 +187,73 @@ def selections(run):
     ]
 
 
+def tunings(run):
+    """The names of the fine-tunings of ``run``."""
+    return list(RUNS[run]["fine_tune"] or {})
+
+
+def tuning_start(run, tuning):
+    """The selection that a fine-tuning starts from; none where it starts from an average."""
+    start = RUNS[run]["fine_tune"][tuning]["start"]
+    return (
+        f"results/{run}/search/{start}/selection.json"
+        if start != "best-average"
+        else []
+    )
+
+
+def tuning_options(run):
+    """What the fine-tunings of ``run`` add to the baselines."""
+    folders = [f"results/{run}/tune/{name}" for name in tunings(run)]
+    return ["--tuned", *folders] if folders else []
+
+
 def search_rounds():
-    """Every round of every search: run, search, first generation, number of generations."""
+    """Every round of every search in one job: run, search, first generation, number of generations."""
     for run, section in RUNS.items():
         for search, entry in section["searches"].items():
-            for first, count in lcsc_config.rounds(entry):
-                yield run, search, first, count
+            if shard_count(run, search) == 1:
+                for first, count in lcsc_config.rounds(entry):
+                    yield run, search, first, count
+
+
+def sharded_searches():
+    """Every search whose generations are cut into shards: run, search."""
+    for run, section in RUNS.items():
+        for search in section["searches"]:
+            if shard_count(run, search) > 1:
+                yield run, search
+
+
+def shard_count(run, search):
+    """Into how many jobs a generation of the search is cut."""
+    return lcsc_config.shards(RUNS[run]["searches"][search])
+
+
+def stages(run, search):
+    """The stages of a generation of the search, if it is cut into shards."""
+    return lcsc_config.stages(RUNS[run]["searches"][search])
+
+
+def previous_generation(run, search):
+    """An input function: the generation before that of the wildcards; none before the first."""
+    return lambda wildcards: (
+        generations(run, search, int(wildcards.generation) - 1, 1)
+        if int(wildcards.generation)
+        else []
+    )
+
+
+def shard_file(run, search, stage):
+    """The file of any shard of a stage of any generation."""
+    count = shard_count(run, search)
+    return f"results/{run}/search/{search}/shards/{{generation}}.{stage}-{{shard}}-of-{count}.npz"
+
+
+def shard_files(run, search, stage):
+    """The files of all shards of a stage of any generation."""
+    numbers = range(1, shard_count(run, search) + 1)
+    return expand(shard_file(run, search, stage), shard=numbers, allow_missing=True)
 
 
 def timings(run):
@@ -190,13 +262,14 @@ def timings(run):
         f"extractor-{Path(extractor_file(run, role)).stem}"
         for role in ("search", "held_out")
     ]
-    steps = ["train-constant", "train-decayed"] if is_trained(run) else []
+    steps = [f"train-{schedule}" for schedule in trainings(run)]
     steps += ["collect", "baselines"]
     for search, entry in RUNS[run]["searches"].items():
         steps += [
             f"search-{search}-{first:04d}" for first, _ in lcsc_config.rounds(entry)
         ]
         steps.append(f"select-{search}")
+    steps += [f"tune-{name}" for name in tunings(run)]
     steps += ["evaluate", "export"]
     paths = [f"results/shared/timings/{step}.json" for step in shared]
     return paths + [f"results/{run}/timings/{step}.json" for step in steps]

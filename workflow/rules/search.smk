@@ -1,15 +1,15 @@
 rule baselines:
     input:
         unpack(lambda wildcards: measures(wildcards.run)),
-        trained=lambda wildcards: (
-            expand(
-                "results/{run}/train/{schedule}/manifest.json",
-                run=wildcards.run,
-                schedule=["constant", "decayed"],
-            )
-            if is_trained(wildcards.run)
-            else []
+        trained=lambda wildcards: expand(
+            "results/{run}/train/{schedule}/manifest.json",
+            run=wildcards.run,
+            schedule=trainings(wildcards.run),
         ),
+        tuned=lambda wildcards: [
+            f"results/{wildcards.run}/tune/{name}/manifest.json"
+            for name in tunings(wildcards.run)
+        ],
     output:
         baselines="results/{run}/baselines.json",
         timing="results/{run}/timings/baselines.json",
@@ -30,9 +30,10 @@ rule baselines:
     params:
         settings=settings_of("baselines"),
         trainings=lambda wildcards: training_options(wildcards.run),
+        tuned=lambda wildcards: tuning_options(wildcards.run),
     shell:
         "lcsc baselines --settings {params.settings:q} --bank {input.bank:q} --extractor {input.extractor:q}"
-        " --reference {input.reference:q} {params.trainings:q} --cores {threads}"
+        " --reference {input.reference:q} {params.trainings:q} {params.tuned:q} --cores {threads}"
         " --output {output.baselines:q} --device {resources.device} --log {log:q} --timing {output.timing:q}"
 
 
