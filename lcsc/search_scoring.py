@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lcsc.combination import combine
 from lcsc.combination_gradient import coefficient_gradient
@@ -51,9 +52,23 @@ class SearchScoring:
     def value_and_gradient(self, candidate: Candidate) -> Score:
         """The score of one candidate and its gradient [G, K]; all workers share the work."""
         began = time.perf_counter()
-        weights = combine(self.context.bank, candidate.coefficients[None], self.groups)[0]
-        found = GradientEvaluator.of(self.evaluator).value_and_gradient(np.asarray(weights))
+        found = self.gradients.value_and_gradient(self.weights(candidate))
         if found.gradient is None:
             return found.score
-        gradient = coefficient_gradient(self.context.bank, found.gradient, self.groups)
-        return replace(found.score, gradient=gradient, seconds=time.perf_counter() - began)
+        return replace(self.with_rows(found.score, found.gradient), seconds=time.perf_counter() - began)
+
+    @property
+    def gradients(self) -> GradientEvaluator:
+        """What gives gradients in the weights."""
+        return GradientEvaluator.of(self.evaluator)
+
+    def weights(self, candidate: Candidate) -> NDArray[np.float32]:
+        """The weights [P] of one candidate."""
+        merged: NDArray[np.float32] = np.asarray(
+            combine(self.context.bank, candidate.coefficients[None], self.groups)[0]
+        )
+        return merged
+
+    def with_rows(self, score: Score, gradient: NDArray[np.float64]) -> Score:
+        """``score`` with its gradient [G, K] from that in the weights [P]."""
+        return replace(score, gradient=coefficient_gradient(self.context.bank, gradient, self.groups))

@@ -14,6 +14,7 @@ from typing import Any
 
 STEPS = "lcsc.cli.steps"
 SCORING_STEPS = "lcsc.cli.scoring_steps"
+SEARCH_STEPS = "lcsc.cli.search_steps"
 INTERRUPTED = 130
 LIST = (
     "print what would be read from DIR, and write nothing: all files that the settings choose (without settings: "
@@ -115,6 +116,11 @@ def _add_making(commands: Any) -> None:
     parser.add_argument("--data", type=Path, required=True, help="training images (train.npz)")
     parser.add_argument("--schedule", choices=["constant", "decayed"], default="constant", help="of the learning rate")
     parser.add_argument("--output", type=Path, required=True, help="folder for checkpoints, EMAs and manifest.json")
+    parser = _command(commands, "continue", "go on with a training from the state in which it ended")
+    parser.set_defaults(run=f"{STEPS}:continue_training")
+    parser.add_argument("--data", type=Path, required=True, help="training images (train.npz)")
+    parser.add_argument("--training", type=Path, required=True, help="folder of the training at the constant rate")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the last weights, EMAs and manifest.json")
     parser = _command(commands, "extractor", "train a feature extractor on training images")
     parser.add_argument("--data", type=Path, required=True, help="training images (train.npz)")
     parser.add_argument("--output", type=Path, required=True, help="the extractor's file (.safetensors)")
@@ -146,16 +152,27 @@ def _measured(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_scoring(commands: Any) -> None:
-    parser = _scoring(commands, "baselines", "score last, single, uniform, EMA and decayed on selection noise")
+    parser = _scoring(commands, "baselines", "score averages and what training gives on selection noise")
     _measured(parser)
     parser.add_argument("--emas", type=Path, help="folder of true EMAs")
     parser.add_argument("--decayed", type=Path, help="folder of a training whose learning rate decayed to 0")
+    parser.add_argument("--continued", type=Path, help="folder of a training that went on at its constant rate")
+    parser.add_argument("--power", type=Path, help="folder of snapshots of power EMAs, for post-hoc EMAs")
+    parser.add_argument("--tuned", type=Path, nargs="+", default=[], metavar="DIR", help="folders of fine-tunings")
     parser.add_argument("--output", type=Path, required=True, help="baselines.json")
     parser = _scoring(commands, "search", "run generations of a search")
     _measured(parser)
     parser.add_argument("--first", type=_whole(0), default=0, help="the first generation to run")
     parser.add_argument("--count", type=_whole(1), required=True, help="how many generations to run")
     parser.add_argument("--output", type=Path, required=True, help="folder of the generations' files")
+    text = "join these files of all shards of the generation's last stage, in place of scoring; needs --count 1"
+    parser.add_argument("--shards", type=Path, nargs="+", default=[], metavar="FILE", help=text)
+    parser.set_defaults(run=f"{SEARCH_STEPS}:search")
+    _add_shard(commands)
+    parser = _scoring(commands, "tune", "fine-tune all weights on the distance, at several learning rates")
+    _measured(parser)
+    parser.add_argument("--start", type=Path, metavar="SELECTION", help="selection.json of the search it starts from")
+    parser.add_argument("--output", type=Path, required=True, help="folder for weights and manifest.json")
     parser = _scoring(commands, "select", "score a search's finalists again on selection noise")
     _measured(parser)
     parser.add_argument("--generations", type=Path, nargs="+", required=True, help="all generations' files, in order")
@@ -169,6 +186,20 @@ def _add_scoring(commands: Any) -> None:
     parser.add_argument("--held-out-images", type=Path, required=True, help="held-out.npz")
     parser.add_argument("--samples", type=Path, required=True, help="images of the methods on the same noise (.npz)")
     parser.add_argument("--output", type=Path, required=True, help="evaluation.json")
+
+
+def _add_shard(commands: Any) -> None:
+    parser = _scoring(commands, "shard", "do one job's share of a generation of a search; `search --shards` joins them")
+    parser.set_defaults(run=f"{SEARCH_STEPS}:shard")
+    _measured(parser)
+    parser.add_argument("--search", type=Path, required=True, help="folder of the generations' files")
+    parser.add_argument("--generation", type=_whole(0), required=True, help="its number; those before must be there")
+    parser.add_argument("--shard", required=True, metavar="I/N", help="which share, such as 2/4; N: 1, 2, 4, 8 or 16")
+    text = "forward: scores, or features where gradients are wanted; backward: the gradient, only for such searches"
+    parser.add_argument("--stage", choices=["forward", "backward"], required=True, help=text)
+    text = "for the stage backward: the files of all shards of the stage forward"
+    parser.add_argument("--forward", type=Path, nargs="+", default=[], metavar="FILE", help=text)
+    parser.add_argument("--output", type=Path, required=True, help="the share's file (.npz)")
 
 
 def _add_merging(commands: Any) -> None:

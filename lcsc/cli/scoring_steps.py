@@ -1,4 +1,4 @@
-"""What the subcommands that score do: baselines, search, select and evaluate."""
+"""What the subcommands that score do, besides search: baselines, tune, select and evaluate."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def _context(options: argparse.Namespace, settings: dict[str, Any], cost: Cost) -> Iterator[Context]:
+def scoring_context(options: argparse.Namespace, settings: dict[str, Any], cost: Cost) -> Iterator[Context]:
     """The scoring context of a step, within deterministic settings."""
     threads = int(settings["threads"])
     limit_threads_before_imports(threads)
@@ -35,7 +35,7 @@ def _context(options: argparse.Namespace, settings: dict[str, Any], cost: Cost) 
         yield context
 
 
-def _measure(options: argparse.Namespace, context: Context) -> tuple[Extractor, ReferenceFile]:
+def searched_measure(options: argparse.Namespace, context: Context) -> tuple[Extractor, ReferenceFile]:
     """The searched extractor and its statistics of training images."""
     from lcsc.scoring import load_measures, require_training_part
 
@@ -44,24 +44,28 @@ def _measure(options: argparse.Namespace, context: Context) -> tuple[Extractor, 
     return extractor, reference
 
 
-def _log_protocol(protocol: Protocol) -> None:
+def log_protocol(protocol: Protocol) -> None:
+    """Write what fixes the scores to the log."""
     logger.debug("protocol %s: %s", protocol.hash, protocol.words())
 
 
 def baselines(options: argparse.Namespace) -> None:
     """``lcsc baselines``."""
     settings = step_settings_of(options, "baselines")
-    with measured("baselines", options) as cost, _context(options, settings, cost) as context:
+    with measured("baselines", options) as cost, scoring_context(options, settings, cost) as context:
         from lcsc import baselines as steps
-        from lcsc import tuned
+        from lcsc import power_snapshots, tuned
 
-        extractor, reference = _measure(options, context)
+        extractor, reference = searched_measure(options, context)
         images = int(settings["images"])
         protocol = context.protocol(extractor, reference, "selection", images)
-        _log_protocol(protocol)
+        log_protocol(protocol)
         evaluator = context.evaluator(extractor, reference, "selection", images)
-        entries = steps.combinations(context.bank.steps, settings["baselines"]["ema_shaped"])
-        entries += steps.files(options.emas, options.decayed)
+        grids = settings["baselines"]
+        windows, widths = grids.get("windows", ()), grids.get("post_hoc", ())
+        entries = steps.combinations(context.bank.steps, grids["ema_shaped"], windows, widths)
+        entries += steps.files(options.emas, options.decayed, options.continued)
+        entries += power_snapshots.entries(options.power, widths) if options.power else []
         for folder in options.tuned:
             entries += tuned.entries(folder, context.bank, extractor.identity)
         scores = steps.score_baselines(context, evaluator, entries)
@@ -80,47 +84,15 @@ def baselines(options: argparse.Namespace) -> None:
     logger.info("best EMA: %s", chosen.get("ema"))
 
 
-def search(options: argparse.Namespace) -> None:
-    """``lcsc search``."""
-    settings = step_settings_of(options, "search")
-    name = settings["name"]
-    label = f"search-{name}"
-    with measured(label, options) as cost, _context(options, settings, cost) as context:
-        from lcsc.groups import make_groups
-        from lcsc.search import SearchSpace, make_search
-        from lcsc.search.driver import run_generations
-        from lcsc.search_scoring import SearchScoring
-
-        extractor, reference = _measure(options, context)
-        images = int(settings["images"])
-        protocol = context.protocol(extractor, reference, "search", images)
-        _log_protocol(protocol)
-        chosen = settings["search"]
-        groups = make_groups(context.bank.tensors, chosen.get("groups", "all"))
-        evaluator = context.evaluator(extractor, reference, "search", images)
-        about = {"method": chosen["method"], "search": name, "settings": chosen}
-        found = run_generations(
-            make_search(chosen, SearchSpace(tuple(context.bank.steps), groups.G)),
-            SearchScoring(context, evaluator, groups),
-            options.output,
-            first=options.first,
-            count=options.count,
-            about={**about, "protocol": protocol.hash, "bank": context.bank.identity},
-        )
-        cost.evaluations, cost.images = found.evaluations, found.evaluations * images
-        cost.earlier_seconds = found.known_seconds / context.workers.count + found.known_shared_seconds
-    logger.info("%d evaluations, best %s", found.evaluations, found.best)
-
-
 def tune(options: argparse.Namespace) -> None:
     """``lcsc tune``."""
     settings = step_settings_of(options, "tune")
     label = f"tune-{settings['name']}"
-    with measured(label, options) as cost, _context(options, settings, cost) as context:
+    with measured(label, options) as cost, scoring_context(options, settings, cost) as context:
         from lcsc import tuning_step
 
-        extractor, reference = _measure(options, context)
-        _log_protocol(context.protocol(extractor, reference, "search", int(settings["images"])))
+        extractor, reference = searched_measure(options, context)
+        log_protocol(context.protocol(extractor, reference, "search", int(settings["images"])))
         done = tuning_step.run(context, extractor, reference, settings, options.start, options.output)
         cost.evaluations, cost.images = done.gradients, done.gradients * int(settings["images"])
         cost.earlier_seconds, cost.parts = done.earlier_seconds, done.seconds
@@ -132,7 +104,7 @@ def select(options: argparse.Namespace) -> None:
     settings = step_settings_of(options, "select")
     with (
         measured(f"select-{settings['name']}", options) as cost,
-        _context(options, settings, cost) as context,
+        scoring_context(options, settings, cost) as context,
     ):
         from lcsc.groups import make_groups
         from lcsc.protocol import require_bank
@@ -140,10 +112,10 @@ def select(options: argparse.Namespace) -> None:
         from lcsc.selection import finalists
         from lcsc.selection import select as choose
 
-        extractor, reference = _measure(options, context)
+        extractor, reference = searched_measure(options, context)
         images = int(settings["images"])
         protocol = context.protocol(extractor, reference, "selection", images)
-        _log_protocol(protocol)
+        log_protocol(protocol)
         generations = read_chain(options.generations)
         require_bank(generations[0].bank, context.bank.identity, options.generations[0])
         groups = generations[0].groups
@@ -160,7 +132,7 @@ def select(options: argparse.Namespace) -> None:
 def evaluate(options: argparse.Namespace) -> None:
     """``lcsc evaluate``."""
     settings = step_settings_of(options, "evaluate")
-    with measured("evaluate", options) as cost, _context(options, settings, cost) as context:
+    with measured("evaluate", options) as cost, scoring_context(options, settings, cost) as context:
         from lcsc import columns as tables
         from lcsc import final
         from lcsc.scoring import load_measures

@@ -1,0 +1,172 @@
+"""What ``lcsc search`` and ``lcsc shard`` do: generations of a search, in one job or in shares of several."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lcsc.cli.scoring_steps import log_protocol, scoring_context, searched_measure
+from lcsc.cli.settings import measured, step_settings_of
+from lcsc.errors import InputError
+from lcsc.progress import logger
+from lcsc.runtime import limit_threads_before_imports
+
+if TYPE_CHECKING:
+    from lcsc.scoring import Context
+    from lcsc.search import Candidate, Search
+    from lcsc.search.driver import ScoreAll
+    from lcsc.search.racing import Race
+    from lcsc.search_scoring import SearchScoring
+    from lcsc.shard_files import Share, Task
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A search at its start, what scores its candidates, and what its generations say of themselves."""
+
+    search: Search
+    scoring: SearchScoring
+    about: dict[str, Any]
+
+    def task(self, folder: Path, generation: int, candidates: Sequence[Candidate], with_gradients: bool) -> Task:
+        """What the shards of a generation have in common."""
+        from lcsc.files import sha256_of
+        from lcsc.search.generations import generation_path
+        from lcsc.shard_files import Task
+
+        parent = sha256_of(generation_path(folder, generation - 1)) if generation else None
+        return Task.of(self.about, generation, parent, candidates, with_gradients)
+
+
+def _open(
+    options: argparse.Namespace, context: Context, settings: dict[str, Any], device: str | None = None
+) -> _Opened:
+    """The search of ``settings``; ``device`` is that of scores made elsewhere."""
+    from lcsc.groups import make_groups
+    from lcsc.search import SearchSpace, make_search
+    from lcsc.search_scoring import SearchScoring
+
+    extractor, reference = searched_measure(options, context)
+    images = int(settings["images"])
+    protocol = context.protocol(extractor, reference, "search", images)
+    protocol = replace(protocol, device=device or protocol.device)
+    log_protocol(protocol)
+    chosen = settings["search"]
+    groups = make_groups(context.bank.tensors, chosen.get("groups", "all"))
+    evaluator = context.evaluator(extractor, reference, "search", images)
+    about = {"method": chosen["method"], "search": settings["name"], "settings": chosen}
+    return _Opened(
+        make_search(chosen, SearchSpace(tuple(context.bank.steps), groups.G)),
+        SearchScoring(context, evaluator, groups),
+        {**about, "protocol": protocol.hash, "bank": context.bank.identity},
+    )
+
+
+def search(options: argparse.Namespace) -> None:
+    """``lcsc search``."""
+    settings = step_settings_of(options, "search")
+    limit_threads_before_imports(int(settings["threads"]))
+    device = _device_of_shards(options)
+    with measured(f"search-{settings['name']}", options) as cost, scoring_context(options, settings, cost) as context:
+        from lcsc.search.budget import Budget
+        from lcsc.search.driver import run_generations
+        from lcsc.search.racing import Race
+
+        opened = _open(options, context, settings, device)
+        took: list[float] = []
+        images = int(settings["images"])
+        race = Race.of(settings["search"], images)
+        found = run_generations(
+            opened.search,
+            _joined(options, opened, took) if options.shards else _scoring(options, opened, race),
+            options.output,
+            first=options.first,
+            count=options.count,
+            about=opened.about,
+            budget=Budget.of(opened.about["settings"], context.workers.count, race),
+        )
+        cost.evaluations, cost.images = found.evaluations, found.evaluations * images
+        cost.images += 0 if race is None else (found.evaluations + found.raced) * race.images
+        cost.earlier_seconds = found.known_seconds / context.workers.count + found.known_shared_seconds + sum(took)
+        cost.device = device or cost.device
+    logger.info("%d evaluations, best %s", found.evaluations, found.best)
+
+
+def _scoring(options: argparse.Namespace, opened: _Opened, race: Race | None) -> ScoreAll:
+    """What scores the candidates, after heats where they race."""
+    from lcsc.raced_scoring import RacedScoring
+
+    if race is None:
+        return opened.scoring
+    return RacedScoring.of(opened.scoring, race, opened.about, options.output / "journal")
+
+
+def _device_of_shards(options: argparse.Namespace) -> str | None:
+    """The device that made the shards; joining them needs none but the CPU."""
+    if not options.shards:
+        return None
+    from lcsc.shard_files import read_share
+
+    if options.count != 1:
+        raise InputError(f"--count: found {options.count} with --shards, expected 1; join one generation at a time")
+    options.device = "cpu"
+    return read_share(options.shards[0]).device
+
+
+def _joined(options: argparse.Namespace, opened: _Opened, took: list[float]) -> Any:
+    """What scores the generation from the files of its shards; ``took`` gets the seconds they took one by one."""
+    from lcsc.shard_files import read_shares
+    from lcsc.shards import Joined
+
+    stage: Any = "backward" if opened.search.needs_gradient else "forward"
+
+    def read(candidates: Sequence[Candidate], with_gradients: bool) -> list[Share]:
+        task = opened.task(options.output, options.first, candidates, with_gradients)
+        return read_shares(options.shards, task, stage)
+
+    return Joined(opened.scoring, read, took.append)
+
+
+def shard(options: argparse.Namespace) -> None:
+    """``lcsc shard``."""
+    settings = step_settings_of(options, "search")
+    limit_threads_before_imports(int(settings["threads"]))
+    from lcsc.shard_files import Shard, read_shares, write_share
+
+    which = Shard.parse(options.shard)
+    label = f"shard-{settings['name']}"
+    with measured(label, options) as cost, scoring_context(options, settings, cost) as context:
+        from lcsc import shards
+        from lcsc.search.driver import open_journal, resume
+
+        opened = _open(options, context, settings)
+        _require_files(options, opened.search, which.count)
+        course = resume(opened.search, options.search, options.generation, opened.about)
+        candidates = course.ask()
+        task = opened.task(options.search, options.generation, candidates, course.wants_gradients)
+        if options.stage == "forward":
+            journal = open_journal(options.search, opened.about, writer=f"shard-{which.index}-of-{which.count}")
+            share = shards.forward(opened.scoring, candidates, journal, task, which)
+        else:
+            before = read_shares(options.forward, task, "forward")
+            share = shards.backward(opened.scoring, candidates, before, which)
+        write_share(options.output, share)
+        cost.evaluations, cost.images = len(share.scores), len(share.scores) * int(settings["images"])
+    logger.info("generation %d: shard %s of the stage %s is done", options.generation, which, options.stage)
+
+
+def _require_files(options: argparse.Namespace, search: Search, count: int) -> None:
+    """Refuse a stage that the search does not have, or that lacks the files it needs."""
+    expected = count if options.stage == "backward" else 0
+    if len(options.forward) != expected:
+        raise InputError(
+            f"--forward: found {len(options.forward)} files for the stage {options.stage}, expected {expected}; the "
+            "stage backward needs those of all shards, the stage forward none"
+        )
+    if options.stage == "backward" and not search.needs_gradient:
+        raise InputError(
+            f"--stage: found backward, expected forward, the only stage of the method {search.method}; join its files"
+        )

@@ -1,0 +1,102 @@
+# Searches whose generations are cut into shards: a job for each (generation, stage, shard), and one that joins them.
+# A killed shard of values goes on from a journal of its own; the files of the shards go once the generation stands.
+for run, search in sharded_searches():
+
+    rule:
+        name:
+            f"forward+{run}+{search}"
+        input:
+            **measures(run),
+            previous=previous_generation(run, search),
+        output:
+            share=temp(shard_file(run, search, "forward")),
+        log:
+            f"logs/{run}/search-{search}-{{generation}}.forward-{{shard}}.log",
+        benchmark:
+            f"benchmarks/{run}/search-{search}-{{generation}}.forward-{{shard}}.tsv"
+        wildcard_constraints:
+            generation=r"\d+",
+            shard=r"\d+",
+        conda:
+            ENVIRONMENT
+        threads: WORKERS
+        resources:
+            gpu=GPUS,
+            mem_mb=4000,
+            runtime=240,
+            device=DEVICE,
+        params:
+            settings=settings("search", run, search),
+            folder=f"results/{run}/search/{search}",
+            number=shard_count(run, search),
+        shell:
+            "lcsc shard --settings {params.settings:q} --bank {input.bank:q} --extractor {input.extractor:q}"
+            " --reference {input.reference:q} --search {params.folder:q} --generation {wildcards.generation}"
+            " --shard {wildcards.shard}/{params.number} --stage forward"
+            " --cores {threads} --output {output.share:q} --device {resources.device} --log {log:q}"
+
+    if "backward" in stages(run, search):
+
+        rule:
+            name:
+                f"backward+{run}+{search}"
+            input:
+                **measures(run),
+                previous=previous_generation(run, search),
+                forward=shard_files(run, search, "forward"),
+            output:
+                share=temp(shard_file(run, search, "backward")),
+            log:
+                f"logs/{run}/search-{search}-{{generation}}.backward-{{shard}}.log",
+            benchmark:
+                f"benchmarks/{run}/search-{search}-{{generation}}.backward-{{shard}}.tsv"
+            wildcard_constraints:
+                generation=r"\d+",
+                shard=r"\d+",
+            conda:
+                ENVIRONMENT
+            threads: WORKERS
+            resources:
+                gpu=GPUS,
+                mem_mb=4000,
+                runtime=240,
+                device=DEVICE,
+            params:
+                settings=settings("search", run, search),
+                folder=f"results/{run}/search/{search}",
+                number=shard_count(run, search),
+            shell:
+                "lcsc shard --settings {params.settings:q} --bank {input.bank:q} --extractor {input.extractor:q}"
+                " --reference {input.reference:q} --search {params.folder:q} --generation {wildcards.generation}"
+                " --shard {wildcards.shard}/{params.number} --stage backward --forward {input.forward:q}"
+                " --cores {threads} --output {output.share:q} --device {resources.device} --log {log:q}"
+
+    rule:
+        name:
+            f"join+{run}+{search}"
+        input:
+            **measures(run),
+            previous=previous_generation(run, search),
+            shards=shard_files(run, search, stages(run, search)[-1]),
+        output:
+            generation=f"results/{run}/search/{search}/generation-{{generation}}.json",
+            timing=f"results/{run}/timings/search-{search}-{{generation}}.json",
+        log:
+            f"logs/{run}/search-{search}-{{generation}}.log",
+        benchmark:
+            f"benchmarks/{run}/search-{search}-{{generation}}.tsv"
+        wildcard_constraints:
+            generation=r"\d+",
+        conda:
+            ENVIRONMENT
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=60,
+        params:
+            settings=settings("search", run, search),
+            folder=subpath(output.generation, parent=True),
+        shell:
+            "lcsc search --settings {params.settings:q} --bank {input.bank:q} --extractor {input.extractor:q}"
+            " --reference {input.reference:q} --first {wildcards.generation} --count 1 --shards {input.shards:q}"
+            " --output {params.folder:q} --log {log:q} --timing {output.timing:q}"
