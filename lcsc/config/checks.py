@@ -60,7 +60,7 @@ def _run(place: tuple[str, ...], run: Section, config: Section) -> Iterator[Prob
     else:
         yield Problem((*place, "train"), "nothing", "'train' or 'checkpoints'", "add one of them")
     for name, search in run["searches"].items():
-        yield from _search((*place, "searches", name), search)
+        yield from _search((*place, "searches", name), search, run["evaluation"]["search"]["images"])
     for name, tuning in (run["fine_tune"] or {}).items():
         yield from _tuning((*place, "fine_tune", name), tuning, run["searches"])
 
@@ -154,12 +154,12 @@ def _rising(place: tuple[str, ...], limits: Sequence[float]) -> Iterator[Problem
         yield Problem(place, found_in_words(limits), "the smaller number first")
 
 
-def _search(place: tuple[str, ...], search: Section) -> Iterator[Problem]:
+def _search(place: tuple[str, ...], search: Section, images: int) -> Iterator[Problem]:
     if place[-1] in BASELINES:
         yield Problem(place, f"the name {place[-1]!r}", "another name", "a baseline has this name; rename the search")
     if search["method"] == "evolution":
         yield from _evolution(place, search)
-    yield from _budget(place, search)
+    yield from _budget(place, search, images)
     if search["method"] in ("evolution", "random"):
         yield from _rising((*place, "mutation_scale"), search["mutation_scale"])
         yield from _rising((*place, "mutation_share"), search["mutation_share"])
@@ -171,7 +171,7 @@ def _tuning(place: tuple[str, ...], tuning: Section, searches: Section) -> Itera
         yield Problem((*place, "start"), found_in_words(tuning["start"]), expected)
 
 
-def _budget(place: tuple[str, ...], search: Section) -> Iterator[Problem]:
+def _budget(place: tuple[str, ...], search: Section, images: int) -> Iterator[Problem]:
     first = search["population"] if search["method"] == "evolution" else 1
     if search["evaluations"] is not None and search["evaluations"] < first:
         expected = f"at least the population ({first}), the first generation"
@@ -179,6 +179,15 @@ def _budget(place: tuple[str, ...], search: Section) -> Iterator[Problem]:
     if search["seconds"] is not None and search.get("shards", 1) > 1:
         way_out = "limit the evaluations instead: jobs that share a generation must agree when to stop"
         yield Problem((*place, "seconds"), str(search["seconds"]), "null with more than one shard", way_out)
+    if search.get("racing") is not None:
+        way_out = "limit the evaluations instead, which count images"
+        if search["seconds"] is not None:
+            yield Problem((*place, "seconds"), str(search["seconds"]), "null with racing", way_out)
+        if search.get("shards", 1) > 1:
+            yield Problem((*place, "racing"), "a section", "null with more than one shard", "heats take one job")
+        if search["racing"]["images"] >= images:
+            expected = f"fewer images than a score's ({images})"
+            yield Problem((*place, "racing", "images"), str(search["racing"]["images"]), expected)
 
 
 def _evolution(place: tuple[str, ...], search: Section) -> Iterator[Problem]:

@@ -42,8 +42,11 @@ def _sections(path: str, node: Node, schema: Node) -> Iterator[tuple[str, Node]]
         named = full.get("additionalProperties")
         if isinstance(named, dict):
             below, full = f"{below}.NAME", dereference(named, schema)
+        inner: dict[str, Node] = {}  # sections that several kinds have come once, too
         for name, kind in full.get("x-kinds", {}).items():
             yield f"{below}` with `{full['x-by']}: {name}", dereference(kind, schema)
+            inner.update(_sections(below, dereference(kind, schema), schema))
+        yield from inner.items()
         if "properties" in full:
             yield below, full
             yield from _sections(below, full, schema)

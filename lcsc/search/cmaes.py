@@ -105,8 +105,7 @@ class CmaEs(Search):
             self._begin(best.candidate.coefficients)
         elif scored:
             points = [self._point(item.candidate.coefficients) for item in scored]
-            values = [self._objective(item, point) for item, point in zip(scored, points, strict=True)]
-            self._optimiser.tell(list(zip(points, values, strict=True)))
+            self._optimiser.tell(list(zip(points, self._values(scored, points), strict=True)))
             self._reason = "converged" if self._optimiser.should_stop() else None
 
     def state(self) -> dict[str, Any]:
@@ -154,11 +153,15 @@ class CmaEs(Search):
         assert self._start is not None
         return ((rows - self._start) @ self._basis.T).reshape(-1)
 
-    def _objective(self, item: Scored, point: Vector) -> float:
-        """Score and penalty, or a finite number above all of them where there is no score."""
-        if item.score is None:
-            return WORST
-        return item.score + float(self.settings["penalty"]) * float(np.square(point).sum())
+    def _values(self, scored: Sequence[Scored], points: Sequence[Vector]) -> list[float]:
+        """Score and penalty of each; finite numbers above all of them, rising by rank, where there is no score."""
+        penalty = float(self.settings["penalty"])
+        values = [WORST] * len(scored)
+        for place, index in enumerate(sorted(range(len(scored)), key=lambda index: scored[index].rank)):
+            score = scored[index].score
+            away = float(np.square(points[index]).sum())
+            values[index] = WORST * (1 + place) if score is None else score + penalty * away
+        return values
 
 
 def cosine_basis(count: int) -> Coefficients:
