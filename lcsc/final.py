@@ -89,7 +89,8 @@ class FinalEvaluation:
             generator.load(vector)
             for block, noise in enumerate(self.blocks):
                 made: list[torch.Tensor] = []
-                features = measure(generator, self.extractors, noise, self.context.chunk, seen=made.append)
+                seen = made.append if guards and block == 0 else _forget
+                features = measure(generator, self.extractors, noise, self.context.chunk, seen=seen)
                 by_name = dict(zip((e.name for e in self.extractors), features, strict=True))
                 for column in self.columns:
                     value, reason = score_features(by_name[column.extractor.name], column.reference.reference)
@@ -112,6 +113,10 @@ class FinalEvaluation:
                 first = next(generate(generator, self.blocks[0], self.context.chunk))[:count]
                 grids.append(to_bytes(first.cpu()).numpy())
         return np.stack(grids)
+
+
+def _forget(images: torch.Tensor) -> None:
+    """Keep nothing: images of other blocks need no memory."""
 
 
 def summarise(values: Sequence[float]) -> dict[str, Any]:

@@ -122,6 +122,10 @@ def test_the_final_evaluation_is_right_and_does_not_depend_on_workers(scored, ti
             assert len(set(column["values"])) == 3
             assert column["mean"] == pytest.approx(np.mean(column["values"]))
             assert column["spread"] == pytest.approx(np.std(column["values"], ddof=1))
+        assert {name: list(guard["jackknife"]) for name, guard in row["guards"].items()} == {
+            name: ["held-out", "train"] for name in NAMES
+        }
+        assert row["copies"]["ratio"] == row["neighbours"]["train"]["mean"] / made.guards.real_distance
     assert measured == evaluation(tiny_run, 3).run(rows, "test", guards=True)
 
 
@@ -139,6 +143,7 @@ def test_hindsight_is_the_best_of_all_emas_in_each_column(scored, tiny_run):
     made = evaluation(tiny_run)
     rows = made.run(final.hindsight_methods({"entries": scored}), "test", guards=False)
     best = final.best_in_hindsight(rows, made.columns)
+    assert not any("guards" in row for row in rows)
     for key, found in best.items():
         assert found["mean"] == min(row["columns"][key]["mean"] for row in rows)
 
