@@ -124,7 +124,8 @@ def select(options: argparse.Namespace) -> None:
         found = choose(context, evaluator, rows, make_groups(context.bank.tensors, groups))
         record = {"search": settings["name"], "method": generations[0].settings["method"], "groups": groups}
         record |= {"protocol": protocol.hash, "bank": context.bank.identity, "extractor": extractor.identity}
-        record |= {"images": images, "evaluations": sum(len(generation.scored) for generation in generations)}
+        scored = [item for generation in generations for item in generation.scored if item.raced is None]
+        record |= {"images": images, "evaluations": len(scored)}
         write_json(options.output, {**record, **found}, kind="selection")
         cost.evaluations, cost.images = len(rows), len(rows) * images
 

@@ -168,10 +168,11 @@ def _generation(path: Path, checkpoints: int) -> Generation:
     candidates = fields.children("candidates")
     for candidate in candidates[:1]:
         candidate.matrix("coefficients", checkpoints)
+    scored = [candidate for candidate in candidates if "raced" not in candidate]  # raced out: neither score nor failure
     return Generation(
         search=fields.text("search"),
         number=fields.whole("generation"),
-        candidates=tuple(Candidate(c.number_or_none("score"), c.text("origin")) for c in candidates),
+        candidates=tuple(Candidate(c.number_or_none("score"), c.text("origin")) for c in scored),
         stopped=fields.flag("stopped"),
     )
 
