@@ -141,7 +141,8 @@ def test_checkpoints_of_ones_own(trained: Path, tmp_path: Path) -> None:
     config["runs"] = {"own": {"checkpoints": {"folder": str(source), "from_step": 26}, "fine_tune": None}}
     run_workflow(tmp_path, config)
     baselines = json.loads((tmp_path / "results/own/baselines.json").read_text())
-    assert {entry["family"] for entry in baselines["entries"]} == {"last", "single", "uniform", "ema-shaped"}
+    families = {entry["family"] for entry in baselines["entries"]}
+    assert families == {"last", "single", "uniform", "window", "ema-shaped", "post-hoc"}
     assert (tmp_path / "results/own/export/merged.safetensors").is_file()
     assert {path.name: path.read_bytes() for path in source.iterdir()} == before
 
