@@ -6,8 +6,10 @@ import pytest
 from tiny import SCORING
 
 from lcsc.cli import main
+from lcsc.config import read_schema
 from lcsc.files import read_json
 from lcsc.report.reading import read_generations
+from lcsc.search import cmaes, random, soup
 
 SEARCHES = {
     "evolution": {
@@ -52,3 +54,10 @@ def test_a_search_by_hand_is_the_same_in_two_rounds_and_is_selected(tiny_run, tm
     if method in EXPECTED:
         evaluations, heats = EXPECTED[method]
         assert (cost["evaluations"], cost["images"]) == (evaluations, evaluations * 60 + heats)
+
+
+@pytest.mark.parametrize(("module", "section"), [(cmaes, "cma_es"), (random, "random"), (soup, "greedy_soup")])
+def test_one_call_and_the_configuration_have_the_same_defaults(module, section):
+    known = read_schema()["$defs"][section]["properties"]
+    shared = {key: known[key]["default"] for key in module.DEFAULTS if key in known}
+    assert shared == {key: value for key, value in module.DEFAULTS.items() if key != "start"}
