@@ -30,7 +30,8 @@ def run(
 ) -> Tuned:
     """Fine-tune as ``settings`` of the step ``tune`` say, and write weights and manifest to ``output``.
 
-    ``selection`` is the selection.json of the search that ``tune.start`` names; none where it is an average.
+    ``selection`` is the selection.json of the search that ``tune.start`` names; none where it is an average, which is
+    chosen on as many images as the searches choose theirs on.
     """
     images, options = int(settings["images"]), settings["tune"]
 
@@ -65,7 +66,7 @@ def _start(
     if name == BEST_AVERAGE:
         if selection is not None:
             raise InputError(f"--start: found {selection}, expected none, since the settings' start is {BEST_AVERAGE}")
-        evaluator = context.evaluator(extractor, reference, "search", int(settings["images"]))
+        evaluator = context.evaluator(extractor, reference, "search", int(settings["search_images"]))
         return best_average(context, evaluator, settings["tune"]["initial_rates"])
     if selection is None:
         raise InputError(f"--start: found none, expected selection.json of the search {name!r}, which 'start' names")

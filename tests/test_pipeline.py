@@ -37,6 +37,7 @@ def test_every_step_leaves_a_log_and_a_benchmark(folder: Path, said: str) -> Non
     steps += [
         "search-evolution-0002",
         "search-tensor-0003",
+        "tune-adam",
         "select-evolution",
         "select-tensor",
         "evaluate",
@@ -58,12 +59,14 @@ def test_every_family_of_baselines_is_scored_and_reported(folder: Path, said: st
     entries = json.loads((run / "baselines.json").read_text())["entries"]
     kinds = {(entry["family"], entry["weights"]["kind"]) for entry in entries}
     mine = {("window", "coefficients"), ("post-hoc", "coefficients"), ("post-hoc", "mixture"), ("continued", "file")}
+    mine |= {("tuned", "file")}
     assert mine <= kinds
     methods = json.loads((run / "evaluation.json").read_text())["methods"]
     labels = {method["name"]: method["label"] for method in methods}
     assert "Uniform window (" in labels["window"]
     assert labels["post-hoc"].startswith("Post-hoc EMA (σ_rel 0.")
     assert labels["continued"].startswith("Training continued (")
+    assert labels["tuned"].startswith("Fine-tuned (rate ")
 
 
 def test_the_recipe_makes_the_merged_checkpoint_again(folder: Path, said: str) -> None:

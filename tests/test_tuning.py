@@ -25,7 +25,7 @@ TUNE = {
     "start": "best-average", "rates": [0.001, 0.01], "gradients": 3, "noise": "fresh", "decay": False,
     "betas": [0.9, 0.99], "initial_rates": [0.8, 0.9],
 }  # fmt: skip
-SETTINGS = {**SCORING, "images": 60, "name": "adam", "tune": TUNE}
+SETTINGS = {**SCORING, "images": 60, "search_images": 80, "name": "adam", "tune": TUNE}
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +97,18 @@ def test_the_start_is_that_of_the_gradient_search(tiny_run):
     search.tell([Scored(candidate, score) for candidate, score in zip(candidates, scores, strict=True)])
     np.testing.assert_array_equal(found.coefficients, search.start)
     assert found.origin == candidates[int(np.argmin(scores))].origin
+
+
+def test_the_start_is_chosen_on_as_many_images_as_the_searches_choose_theirs(tiny_run, tmp_path, monkeypatch):
+    seen = []
+
+    def spy(context, evaluator, rates):
+        seen.append((evaluator.images, rates))
+        return best_average(context, evaluator, rates)
+
+    monkeypatch.setattr("lcsc.tuning_step.best_average", spy)
+    step(tiny_run, tmp_path, gradients=1)
+    assert seen == [(80, [0.8, 0.9])]
 
 
 def selection_file(tiny_run, folder, rows, **changed):

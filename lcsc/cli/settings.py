@@ -35,7 +35,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "collect": (),
     "baselines": (*_SCORING, "baselines.ema_shaped"),
     "search": (*_SCORING, "name", "search.method"),
-    "tune": (*_SCORING, "name", *(f"tune.{key}" for key in _TUNE)),
+    "tune": (*_SCORING, "name", "search_images", *(f"tune.{key}" for key in _TUNE)),
     "select": (*_SCORING, "name", "finalists"),
     "evaluate": (*_SCORING, "run", "blocks"),
     "export": ("run",),
@@ -51,7 +51,7 @@ NEEDED_BY: Mapping[tuple[str, str], tuple[str, ...]] = {
 }
 _WHOLE = {
     *("threads", "images", "blocks", "finalists", "seed", "chunk", "candidates_per_block", "steps", "batch"),
-    *("gradients", "continue"),
+    *("gradients", "search_images", "continue"),
     *("save_from", "save_every", "dimension", "held_out", "population", "parents", "from_step", "to_step"),
 }
 

@@ -147,9 +147,11 @@ def _search(config: Section, run: str, section: Section, name: str | None) -> di
 def _tune(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:
     known = section["fine_tune"] or {}
     entry = known[_known(name, known, f"runs.{run}.fine_tune")]
+    searched = section["evaluation"]["search"]["images"]
     return {
         **_scoring(config, section),
-        "images": entry["images"] or section["evaluation"]["search"]["images"],
+        "images": entry["images"] or max(2, searched // 2),
+        "search_images": searched,
         "tune": {key: value for key, value in entry.items() if key != "images"},
         "name": name,
         "extractor": _searched_extractor(config, section),
