@@ -120,7 +120,7 @@ def _add_making(commands: Any) -> None:
     parser.set_defaults(run=f"{STEPS}:continue_training")
     parser.add_argument("--data", type=Path, required=True, help="training images (train.npz)")
     parser.add_argument("--training", type=Path, required=True, help="folder of the training at the constant rate")
-    parser.add_argument("--output", type=Path, required=True, help="folder for the last weights, EMAs and manifest.json")
+    parser.add_argument("--output", type=Path, required=True, help="folder for last weights, EMAs and manifest.json")
     parser = _command(commands, "extractor", "train a feature extractor on training images")
     parser.add_argument("--data", type=Path, required=True, help="training images (train.npz)")
     parser.add_argument("--output", type=Path, required=True, help="the extractor's file (.safetensors)")
