@@ -1,28 +1,31 @@
-"""Parameter groups: which tensors share a row of coefficients."""
+"""Parameter groups: which weights share a row of coefficients."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import pairwise
 
 from lcsc.bank_index import TensorEntry
 from lcsc.errors import InputError
 
-KINDS = ("all", "tensor", "block")
+KINDS = ("all", "tensor", "tensor/N", "block")
 REST = "rest"
+_SLICED = re.compile(r"tensor/([1-9][0-9]*)")
 
 
 @dataclass(frozen=True)
 class Groups:
-    """G groups of the combined tensors.
+    """G groups of the combined weights.
 
-    ``names`` are the groups' names [G], ``rows`` the group of each combined tensor in the bank's order, and
-    ``runs`` the same for the P columns: (start, stop, row), neighbours of one group joined.
+    ``names`` are the groups' names [G], and ``runs`` say which group each of the P columns belongs to: (start, stop,
+    row), in the bank's order, neighbours of one group joined.
     """
 
     names: tuple[str, ...]
-    rows: tuple[int, ...]
     runs: tuple[tuple[int, int, int], ...]
 
     @property
@@ -34,16 +37,32 @@ class Groups:
 def make_groups(tensors: Sequence[TensorEntry], kind: str | Sequence[str]) -> Groups:
     """Groups of the tensors that are combined.
 
-    ``kind`` is "all" (one group, the paper's), "tensor" (one for each), "block" (one for each first two
+    ``kind`` is "all" (one group, the paper's), "tensor" (one for each), "tensor/N" (each tensor cut along its first
+    dimension, that of its outputs, into N slices or as many as it has outputs), "block" (one for each first two
     levels of the module path) or a list of module paths with ``*`` and ``?``: each tensor belongs to the
     first that fits it, and those that fit none are one more group, called "rest". Raises
     :class:`InputError` for an unknown kind and for a pattern that fits no tensor.
     """
     combined = [entry for entry in tensors if entry.role == "combined"]
-    labels = [_label(entry.name, kind) for entry in combined]
-    names = _names(labels, kind)
-    rows = tuple(names.index(label) for label in labels)
-    return Groups(names, rows, _runs(combined, rows))
+    sliced = _SLICED.fullmatch(kind) if isinstance(kind, str) else None
+    if sliced is not None:
+        pieces = [piece for entry in combined for piece in _slices(entry, int(sliced[1]))]
+    else:
+        pieces = [(_label(entry.name, kind), entry.offset, entry.offset + entry.count) for entry in combined]
+    names = _names([label for label, _, _ in pieces], "tensor" if sliced is not None else kind)
+    rows = {name: row for row, name in enumerate(names)}
+    return Groups(names, _runs([(start, stop, rows[label]) for label, start, stop in pieces]))
+
+
+def _slices(entry: TensorEntry, most: int) -> Iterator[tuple[str, int, int]]:
+    """The label and the columns of each slice of a tensor, as even as they go; vectors are not cut."""
+    outputs = entry.shape[0] if len(entry.shape) > 1 else 1
+    count = max(1, min(most, outputs))
+    width = math.prod(entry.shape[1:]) if len(entry.shape) > 1 else entry.count
+    bounds = [outputs * place // count * width for place in range(count + 1)]
+    for first, last in pairwise(bounds):
+        label = entry.name if count == 1 else f"{entry.name}[{first // width}:{last // width}]" if width else entry.name
+        yield label, entry.offset + first, entry.offset + last
 
 
 def _label(name: str, kind: str | Sequence[str]) -> str:
@@ -77,12 +96,11 @@ def _names(labels: Sequence[str], kind: str | Sequence[str]) -> tuple[str, ...]:
     return (*dict.fromkeys(kind), *((REST,) if REST in labels and REST not in kind else ()))
 
 
-def _runs(combined: Sequence[TensorEntry], rows: Sequence[int]) -> tuple[tuple[int, int, int], ...]:
+def _runs(pieces: Sequence[tuple[int, int, int]]) -> tuple[tuple[int, int, int], ...]:
     runs: list[tuple[int, int, int]] = []
-    for entry, row in zip(combined, rows, strict=True):
-        start, stop = entry.offset, entry.offset + entry.count
+    for start, stop, row in pieces:
         if runs and runs[-1][2] == row:
             runs[-1] = (runs[-1][0], stop, row)
-        elif entry.count:
+        elif stop > start:
             runs.append((start, stop, row))
     return tuple(runs)

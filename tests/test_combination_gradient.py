@@ -41,8 +41,8 @@ def slopes_of(bank: Bank, seed: int = 0) -> np.ndarray:
 def test_is_the_inner_product_of_each_groups_columns(wide: Bank, kind: str) -> None:
     groups, slopes = make_groups(wide.tensors, kind), slopes_of(wide)
     expected = np.zeros((groups.G, wide.K))
-    for entry, row in zip(wide.tensors, groups.rows, strict=True):
-        part = slice(entry.offset, entry.offset + entry.count)
+    for start, stop, row in groups.runs:
+        part = slice(start, stop)
         for k in range(wide.K):
             expected[row, k] += slopes[part] @ wide.checkpoint(k)[part].astype(np.float64)
     found = coefficient_gradient(wide, slopes, groups)
