@@ -29,8 +29,9 @@ test: $(STAMP) ## run the tests
 test-workflow: $(STAMP) ## run the workflow end to end in small, with kills, resumes and extensions
 	$(BIN)/python -m pytest -m workflow tests/workflow
 
-bench: $(STAMP) ## time the distance and the combining of checkpoints, here
+bench: $(STAMP) ## time the distance, the combining of checkpoints and gradients, and measure the memory of these
 	$(BIN)/python tests/bench/bench_core.py
+	$(BIN)/python tests/bench/bench_gradient.py
 
 bench-main: $(STAMP) ## run the main job for five training seeds and compare them
 	$(SNAKEMAKE) --configfile config/bench-main.yaml

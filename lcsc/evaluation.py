@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
-CACHED_NOISE_BYTES = 1 << 28
+# Noise that is drawn again takes a hundredth of the time of its images, and memory must not grow with their number.
+CACHED_NOISE_BYTES = 1 << 22
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 from lcsc.errors import InputError
@@ -66,6 +68,25 @@ def resolve_device(name: str) -> torch.device:
     if name not in ("cpu", "cuda"):
         raise InputError(f"device: found {name!r}, expected 'auto', 'cpu' or 'cuda'")
     return torch.device(name)
+
+
+def release_freed_memory() -> None:
+    """Give memory that was freed back to the system, where the C library is glibc.
+
+    It keeps freed memory between small pieces that are still used, so that a loop which keeps little of each round
+    grows by much more than it keeps.
+    """
+    trim = _trim_of_glibc()
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _trim_of_glibc() -> Callable[[int], int] | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    found: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return found
 
 
 def peak_memory_mb() -> float:

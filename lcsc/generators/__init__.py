@@ -16,6 +16,7 @@ from lcsc.generators.flat import FlatModule
 from lcsc.generators.networks import build_network
 from lcsc.generators.preconditioning import Denoiser, build_denoiser
 from lcsc.generators.samplers import Sampler, build_sampler
+from lcsc.runtime import release_freed_memory
 
 if TYPE_CHECKING:
     from lcsc.bank import TensorEntry
@@ -29,6 +30,9 @@ __all__ = [
     "build_generator",
     "build_network",
 ]
+
+# Network evaluations of an image beyond which freed memory is given back after each.
+MANY_EVALUATIONS = 4
 
 
 class Generator:
@@ -74,15 +78,20 @@ class Generator:
         """
         calls = 0
 
+        def evaluate(x: torch.Tensor, noise_level: torch.Tensor) -> torch.Tensor:
+            output = self.flat.call_with(leaves, x, noise_level)
+            # What is kept lies between what was freed, which adds up over many steps; few need no such care.
+            if self.nfe > MANY_EVALUATIONS:
+                release_freed_memory()
+            return output
+
         def network(x: torch.Tensor, noise_level: torch.Tensor) -> torch.Tensor:
             nonlocal calls
             calls += 1
             if calls >= self.nfe:
                 return self.flat.call_with(leaves, x, noise_level)
             # Nothing is random in a network that is evaluated, and threads share PyTorch's random state.
-            output: torch.Tensor = checkpoint(
-                self.flat.call_with, leaves, x, noise_level, use_reentrant=False, preserve_rng_state=False
-            )
+            output: torch.Tensor = checkpoint(evaluate, x, noise_level, use_reentrant=False, preserve_rng_state=False)
             return output
 
         return self._sample(replace(self.denoiser, network=network), noises)
