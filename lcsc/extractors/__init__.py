@@ -17,7 +17,7 @@ from torch import nn
 
 from lcsc.checkpoints.safetensors_files import SafetensorsFormat
 from lcsc.errors import InputError
-from lcsc.extractors import classifier
+from lcsc.extractors import classifier, pixels
 from lcsc.files import canonical_json, sha256_of
 
 FORMAT, FORMAT_VERSION = "lcsc-extractor", 1
@@ -36,6 +36,16 @@ class Extractor:
     device: torch.device
     about: Mapping[str, Any]
 
+    @property
+    def words(self) -> str:
+        """The name for people; what its features are stands in brackets where that is more than a body's."""
+        return f"{self.name} ({self.about['architecture']} + pixels)" if self.about.get("pixels") else self.name
+
+    @property
+    def record(self) -> dict[str, str]:
+        """What records of a search name as the extractor whose distance it lowered."""
+        return {"name": self.name, "words": self.words, "sha256": self.identity}
+
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Features float32 [B, dimension] of ``images``, differentiable with respect to them."""
         if tuple(images.shape[1:]) != self.image_shape:
@@ -48,7 +58,10 @@ class Extractor:
 
 
 def save_extractor(path: Path | str, body: nn.Module, about: Mapping[str, Any]) -> None:
-    """Write a trained body and what it is (kind, name, architecture, dimension, image_shape ...)."""
+    """Write a trained body and what it is (kind, name, architecture, dimension, image_shape ...).
+
+    ``pixels`` in ``about`` makes them features, too (:mod:`lcsc.extractors.pixels`); ``dimension`` is the body's.
+    """
     record = {"format": FORMAT, "format_version": FORMAT_VERSION, **about}
     SafetensorsFormat().write(Path(path), body.state_dict(), {"about": canonical_json(record)})
 
@@ -61,7 +74,7 @@ def load_extractor(path: Path | str, device: torch.device | str = "cpu") -> Extr
     module = LOADERS[about["kind"]](path, stored.tensors, about)
     return Extractor(
         name=str(about["name"]),
-        dimension=int(about["dimension"]),
+        dimension=pixels.dimension(about),
         image_shape=tuple(about["image_shape"]),
         identity=sha256_of(path),
         module=module.to(device).eval().requires_grad_(False),
@@ -86,6 +99,7 @@ def _about(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
         raise InputError(f"{path}: metadata has no {min(missing)!r}; train the extractor again")
     if about["kind"] not in LOADERS:
         raise InputError(f"{path}: kind is {about['kind']!r}, expected one of {', '.join(sorted(LOADERS))}")
+    pixels.check(about, str(path))
     return about
 
 
@@ -97,7 +111,7 @@ def _load_classifier(path: Path, tensors: Tensors, about: Mapping[str, Any]) -> 
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: does not hold a {about['architecture']} body ({reason}); train it again") from error
-    return body
+    return pixels.attach(body, about)
 
 
 LOADERS: dict[str, Callable[[Path, Tensors, Mapping[str, Any]], nn.Module]] = {classifier.KIND: _load_classifier}

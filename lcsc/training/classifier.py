@@ -12,7 +12,7 @@ from torch import nn
 
 from lcsc.data import Part, require_training_part, to_float
 from lcsc.errors import InputError
-from lcsc.extractors import save_extractor
+from lcsc.extractors import pixels, save_extractor
 from lcsc.extractors.classifier import KIND, build_body
 from lcsc.progress import Progress
 from lcsc.seeds import torch_seed
@@ -30,7 +30,8 @@ def train_extractor(
 ) -> None:
     """Train a classifier of ``part``'s labels by the config's settings of one extractor; keep its body.
 
-    ``part`` must hold training images; ``name`` is the extractor's, else settings' or the file's. The same
+    With ``pixels`` in the settings these are features, too, with a scale that ``part`` fixes; the body is the same as
+    without. ``part`` must hold training images; ``name`` is the extractor's, else settings' or the file's. The same
     settings and images give the same bytes.
     """
     require_training_part(part, "an extractor")
@@ -44,7 +45,7 @@ def train_extractor(
     images = torch.from_numpy(to_float(part.images)).to(device)
     name = name or str(settings.get("name", output.stem))
     _optimise(body.to(device), head.to(device), images, torch.from_numpy(targets).to(device), settings, name)
-    about = {
+    about: dict[str, Any] = {
         "kind": KIND,
         "name": name,
         "architecture": settings["architecture"],
@@ -53,6 +54,8 @@ def train_extractor(
         "settings": dict(settings),
         "data": {"id": part.data_id, "part": part.part, "sha256": part.sha256},
     }
+    if settings.get("pixels"):
+        about["pixels"] = pixels.scaled(body.eval(), images, settings["pixels"])
     save_extractor(output, body, about)
 
 
