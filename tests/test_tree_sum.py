@@ -55,10 +55,25 @@ def test_nothing_adds_up_to_nothing_and_a_part_is_not_the_whole():
             TreeSum(count)
 
 
-def test_leaves_in_order_need_little_memory():
-    total, held = TreeSum(16), []
-    for place in range(16):
-        total.add(place, np.ones(1))
-        held.append(sum(array is not None for array in total._waiting.values()))
-    assert max(held) == 4
-    assert total.value.tolist() == [16]
+def test_one_sum_waits_in_memory_and_the_others_in_files(monkeypatch):
+    arrays = leaves(3)
+    expected = sum_of(leaves(3)).tobytes()
+    total, kept, waiting = TreeSum(16), [], []
+    for place, array in enumerate(arrays):
+        total.add(place, array)
+        kept.append(sum(isinstance(other, np.ndarray) for other in total._waiting.values()))
+        waiting.append(len(total._waiting))
+    assert (max(kept), max(waiting)) == (1, 4)
+    assert total.value.tobytes() == expected
+
+    def full(array):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lcsc.tree_sum._Stored", type("Full", (), {"__init__": lambda self, array: full(array)}))
+    assert sum_of(leaves(3)).tobytes() == expected
+
+
+def test_what_comes_back_from_a_file_beside_nothing_is_the_same_bits():
+    arrays = [np.array([-0.0]), None, None, None, np.array([-0.0]), None, None, None]
+    for order in ([0, 4, 1, 2, 3, 5, 6, 7], range(8)):
+        assert np.signbit(sum_of([leaf if leaf is None else leaf.copy() for leaf in arrays], order))

@@ -1,8 +1,8 @@
 """Measures what one exact gradient takes: peak memory by images and by sampling steps, and time by evaluations.
 
-Run it by `make bench`. Memory is the peak of resident memory above its level after imports, with a resident bank as a
-search has it, each measurement in a process of its own; the features of all images, 4 D bytes each and as much again
-while they are put together, are part of it. It should not grow with the images, nor with the steps.
+Run it by `make bench`. Memory is the peak of resident memory above its level after imports and building, each
+measurement in a process of its own; the features of all images, 4 D bytes each and as much again while they are put
+together, are part of it. It should not grow with the images, nor with the steps.
 """
 
 from __future__ import annotations
@@ -85,13 +85,13 @@ def resident_mb(field: str) -> float:
 
 def measure_memory(what: dict[str, Any]) -> float:
     """The peak in MB above the level before, of one gradient."""
-    before = resident_mb("VmRSS")
     with tempfile.TemporaryDirectory() as folder, deterministic(1):
         bank = make_bank(Path(folder), what["size"])
         gradients = GradientEvaluator.of(make_evaluator(bank, **what))
         weights = bank.checkpoint(0)
         release_freed_memory()
         Path("/proc/self/clear_refs").write_text("5")  # the peak so far, of making the bank, is forgotten
+        before = resident_mb("VmRSS")
         found = gradients.value_and_gradient(weights)
         assert found.gradient is not None
         return resident_mb("VmHWM") - before
