@@ -16,14 +16,17 @@ from lcsc.extractors import Extractor
 from lcsc.metrics.frechet import statistics_distance
 from lcsc.metrics.reference_file import ReferenceFile
 from lcsc.protocol import require_protocol
-from lcsc.scoring import require_match
+from lcsc.scoring import require_match, require_training_part
 
 PARTS = ("held-out", "train")
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the result table: an extractor against the real images of one part."""
+    """One column of the result table: an extractor against the real images of one part.
+
+    ``searched``: it chose among finalists and baselines, and its distance is what a search lowered that had no other.
+    """
 
     extractor: Extractor
     reference: ReferenceFile
@@ -91,6 +94,51 @@ def make_columns(extractors: Sequence[Extractor], references: Sequence[Reference
             require_match(extractor, found[0])
             columns.append(Column(extractor, found[0], part, index == 0))
     return columns
+
+
+def further_columns(
+    extractors: Sequence[Extractor], references: Sequence[ReferenceFile], columns: Sequence[Column]
+) -> list[Column]:
+    """Columns beside those of the table: extractors that single searches have, against the training images."""
+    if len(extractors) != len(references):
+        raise InputError(
+            f"--searched: found {len(extractors)} extractors and {len(references)} references, expected one for each"
+        )
+    further = [Column(e, r, "train", True) for e, r in zip(extractors, references, strict=True)]
+    for place, column in enumerate(further):
+        require_match(column.extractor, column.reference)
+        require_training_part(column.reference)
+        if column.extractor.name in {other.extractor.name for other in [*columns, *further[:place]]}:
+            raise InputError(
+                f"--searched: found an extractor called {column.extractor.name!r}, expected names that no other "
+                "extractor here has; train it under another name"
+            )
+    return further
+
+
+def require_searched(
+    methods: Sequence[Mapping[str, Any]], columns: Sequence[Column], further: Sequence[Column]
+) -> None:
+    """Refuse methods that lowered the distance of the held-out extractor, or of one that is not there.
+
+    Without it nothing could be said of the gain that they keep.
+    """
+    held_out = {column.extractor.identity: column.extractor.name for column in columns if not column.searched}
+    known = {column.extractor.identity for column in [*columns, *further]}
+    for row in methods:
+        found = row.get("searched_extractor")
+        if found is None:
+            continue
+        if found["sha256"] in held_out:
+            raise InputError(
+                f"{row['label']}: lowered the distance by {held_out[found['sha256']]!r}, expected another extractor; "
+                "the held-out one must not be searched"
+            )
+        if found["sha256"] not in known:
+            raise InputError(
+                f"{row['label']}: lowered the distance by extractor {found['name']!r} {found['sha256'][:12]}, which is "
+                "not there; give its file to --searched and its statistics to --searched-references"
+            )
 
 
 def describe_columns(columns: Sequence[Column]) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from lcsc.columns import Column, RealImages, describe_columns
 from lcsc.data import to_bytes
 from lcsc.errors import LcscError
 from lcsc.evaluation import generate, measure, score_features
+from lcsc.extractors import Extractor
 from lcsc.files import hash_of
 from lcsc.gain import with_gains
 from lcsc.guards import Guards
@@ -36,7 +37,8 @@ def methods(baselines: Mapping[str, Any], selections: Sequence[Mapping[str, Any]
         chosen = selection["finalists"][selection["chosen"]]
         found = {"kind": "coefficients", "coefficients": chosen["coefficients"], "groups": selection["groups"]}
         label = f"LCSC ({selection['search']})"
-        rows.append({"name": selection["search"], "family": "search", "label": label, "weights": found})
+        row = {"name": selection["search"], "family": "search", "label": label, "weights": found}
+        rows.append({**row, "searched_extractor": selection.get("searched_extractor")})
     return rows
 
 
@@ -60,17 +62,27 @@ def hindsight_methods(baselines: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _method(entry: Mapping[str, Any], label: str) -> dict[str, Any]:
-    return {"name": entry["name"], "family": entry["family"], "label": label, "weights": entry["weights"]}
+    row = {"name": entry["name"], "family": entry["family"], "label": label, "weights": entry["weights"]}
+    return {**row, "searched_extractor": entry.get("searched_extractor")}
 
 
 class FinalEvaluation:
     """Measures methods on the report blocks; every method sees the same noise."""
 
-    def __init__(self, context: Context, columns: Sequence[Column], real: RealImages, images: int, blocks: int) -> None:
-        self.context, self.columns, self.images = context, columns, images
+    def __init__(
+        self,
+        context: Context,
+        columns: Sequence[Column],
+        real: RealImages,
+        images: int,
+        blocks: int,
+        *,
+        further: Sequence[Column] = (),
+    ) -> None:
+        """On ``blocks`` blocks of ``images``; ``further`` columns are measured for the gain, and in no table."""
+        self.context, self.columns, self.further, self.images = context, columns, further, images
         self.guards = Guards(real, columns, images, int(context.settings["evaluation"]["seed"]))
         self.blocks = [context.noise("report", block, images) for block in range(blocks)]
-        self.extractors = list({column.extractor.name: column.extractor for column in columns}.values())
 
     def run(self, rows: Sequence[Mapping[str, Any]], what: str, *, guards: bool) -> list[dict[str, Any]]:
         """``rows`` with their ``columns`` (values of each block, mean, spread) and the first block's ``guards``."""
@@ -83,25 +95,32 @@ class FinalEvaluation:
 
     def _measure(self, row: Mapping[str, Any], guards: bool) -> dict[str, Any]:
         vector = weights.load(row["weights"], self.context.bank)
-        values: dict[str, list[float]] = {column.key: [] for column in self.columns}
+        columns = [*self.columns, *(self.further if guards else ())]
+        extractors = self._extractors_of(columns)
+        values: dict[str, list[float]] = {column.key: [] for column in columns}
         guarded: dict[str, Any] = {}
         with self.context.workers.generator() as generator:
             generator.load(vector)
             for block, noise in enumerate(self.blocks):
                 made: list[torch.Tensor] = []
                 seen = made.append if guards and block == 0 else _forget
-                features = measure(generator, self.extractors, noise, self.context.chunk, seen=seen)
-                by_name = dict(zip((e.name for e in self.extractors), features, strict=True))
-                for column in self.columns:
+                features = measure(generator, extractors, noise, self.context.chunk, seen=seen)
+                by_name = dict(zip((e.name for e in extractors), features, strict=True))
+                for column in columns:
                     value, reason = score_features(by_name[column.extractor.name], column.reference.reference)
                     if value is None:
                         raise LcscError(f"{row['label']}, {column.key}, report block {block}: {reason}")
                     values[column.key].append(value)
                 if guards and block == 0:
                     guarded = self.guards.of_images(torch.cat(made).cpu().numpy())
-                    guarded["guards"] = self.guards.of_features(by_name)
+                    shown = self._extractors_of(self.columns)
+                    guarded["guards"] = self.guards.of_features({e.name: by_name[e.name] for e in shown})
         summary = {key: summarise(column) for key, column in values.items()}
         return {"columns": summary, **guarded}
+
+    @staticmethod
+    def _extractors_of(columns: Sequence[Column]) -> list[Extractor]:
+        return list({column.extractor.name: column.extractor for column in columns}.values())
 
     def samples(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.uint8]:
         """The first images of the first report block for each of ``rows``, uint8 [rows, n, C, H, W]."""
@@ -153,9 +172,12 @@ def record(
         "steps": list(context.bank.steps),
         "bank": context.bank.identity,
         "protocols": {key: hash_of([protocol.hash for protocol in found]) for key, found in protocols.items()},
-        "protocol_words": protocol_words([found[0].words() for found in protocols.values()], blocks),
+        "protocol_words": [
+            *protocol_words([found[0].words() for found in protocols.values()], blocks),
+            *searched_words(rows, columns),
+        ],
         "columns": describe_columns(columns),
-        "methods": with_gains(rows, columns),
+        "methods": with_gains(rows, [*columns, *evaluation.further]),
         "hindsight": best_in_hindsight(emas, columns),
         "neighbours_of_real": {"held-out to train": evaluation.guards.real_distance},
         "guards": {**evaluation.guards.about, "real": evaluation.guards.of_real()},
@@ -170,4 +192,16 @@ def protocol_words(columns: Sequence[str], blocks: int) -> list[str]:
         "deviation. All methods see the same noise.",
         "The winner of the search and the best EMA were chosen on selection noise, which is used for nothing else.",
         "Held-out images were seen by nothing before this evaluation: by no training, no extractor and no search.",
+    ]
+
+
+def searched_words(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> list[str]:
+    """A sentence for each method that lowered the distance of another extractor than the one that chooses."""
+    chooser = next((column.extractor for column in columns if column.searched), None)
+    found = [(row["label"], row.get("searched_extractor")) for row in rows]
+    return [
+        f"{label} lowered FD ({extractor['words']}) against the training images, with an extractor of its own; what "
+        f"stands for it in the table was chosen by FD ({chooser.name}), as for all methods."
+        for label, extractor in found
+        if extractor is not None and chooser is not None and extractor["sha256"] != chooser.identity
     ]

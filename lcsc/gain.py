@@ -1,7 +1,8 @@
 """How much of what a search gained is there where it did not look.
 
 The gain of a method in a column is log(distance of the best EMA) - log(distance of the method), both on report noise.
-``searched`` is the gain by the extractor and the images that the search itself used (training images), ``held_out`` the
+``searched`` is the gain by the extractor and the images that the search itself used (training images), whether or not
+the result table has a column for that extractor, ``held_out`` the
 least gain on held-out images by an extractor that no search used; ``kept`` is their ratio: 1 where the search improved
 images, near 0 where it improved a number. Both sides are on fresh noise, so what a search gained on its own noise alone
 is in neither.
@@ -32,7 +33,8 @@ def with_gains(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> 
 
 def gain(row: Mapping[str, Any], base: Mapping[str, Any], columns: Sequence[Column]) -> dict[str, Any] | None:
     """The gain of ``row`` over ``base``; ``kept`` is None where noise explains the searched gain."""
-    seen = next((column for column in columns if column.searched and column.part == "train"), None)
+    own = row.get("searched_extractor")
+    seen = next((column for column in columns if column.part == "train" and _is_searched(column, own)), None)
     held_out = [column for column in columns if column.part == "held-out"]
     unseen = [column for column in held_out if not column.searched] or held_out
     if seen is None or not unseen:
@@ -44,6 +46,10 @@ def gain(row: Mapping[str, Any], base: Mapping[str, Any], columns: Sequence[Colu
     (searched, spread), (left, _) = gains[seen.key], gains[column.key]
     kept = left / searched if searched > max(2 * spread, 0.0) else None
     return {"searched": searched, "spread": spread, "held_out": left, "column": column.key, "kept": kept}
+
+
+def _is_searched(column: Column, extractor: Mapping[str, str] | None) -> bool:
+    return column.searched if extractor is None else column.extractor.identity == extractor["sha256"]
 
 
 def _gain(row: Mapping[str, Any], base: Mapping[str, Any], column: Column) -> tuple[float, float]:

@@ -19,15 +19,23 @@ def data_folder(config: Mapping[str, Any], run: str, results: str = RESULTS) -> 
 
 def extractor_file(config: Mapping[str, Any], run: str, role: Role, results: str = RESULTS) -> str:
     """The extractor that ``run`` uses as ``search`` or ``held_out``."""
-    name = extractor_id(config, config["runs"][run]["extractors"][role])
-    return f"{results}/shared/extractors/{name}.safetensors"
+    return extractor_path(config, config["runs"][run]["extractors"][role], results)
 
 
 def reference_file(config: Mapping[str, Any], run: str, role: Role, part: str, results: str = RESULTS) -> str:
     """The statistics of one part of the images of ``run`` for one of its extractors."""
+    return reference_path(config, run, config["runs"][run]["extractors"][role], part, results)
+
+
+def extractor_path(config: Mapping[str, Any], name: str, results: str = RESULTS) -> str:
+    """The file of the extractor that the configuration calls ``name``."""
+    return f"{results}/shared/extractors/{extractor_id(config, name)}.safetensors"
+
+
+def reference_path(config: Mapping[str, Any], run: str, name: str, part: str, results: str = RESULTS) -> str:
+    """The statistics of one part of the images of ``run`` for the extractor called ``name``."""
     images = PurePosixPath(data_folder(config, run)).name
-    extractor = PurePosixPath(extractor_file(config, run, role)).stem
-    return f"{results}/shared/references/{images}.{part}.{extractor}.h5"
+    return f"{results}/shared/references/{images}.{part}.{extractor_id(config, name)}.h5"
 
 
 def bank_index(run: str, results: str = RESULTS) -> str:

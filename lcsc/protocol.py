@@ -40,9 +40,10 @@ class Protocol:
 
     def words(self) -> str:
         """The protocol as a sentence for people."""
+        extractor = self.extractor.get("words", self.extractor["name"])
         part = "training" if self.reference["part"] == "train" else self.reference["part"]
         return (
-            f"FD ({self.extractor['name']}): Fréchet distance in float64 between {self.images:,} generated images "
+            f"FD ({extractor}): Fréchet distance in float64 between {self.images:,} generated images "
             f"({self.nfe} network evaluation{'s' if self.nfe != 1 else ''} each, {self.purpose} noise of seed "
             f"{self.seed}, {'rounded to uint8' if self.quantised else 'not rounded'}) and the "
             f"{part} images of {self.reference['data']}, on {self.device}."

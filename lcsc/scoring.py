@@ -97,6 +97,7 @@ class Context:
                 "name": extractor.name,
                 "sha256": extractor.identity,
                 "dimension": extractor.dimension,
+                **({"words": extractor.words} if extractor.words != extractor.name else {}),
             },
             reference={**reference.about, "identity": reference.identity},
             device=self.device.type,

@@ -16,20 +16,15 @@ from lcsc.tuning_files import KIND, MANIFEST, WEIGHTS, exponent
 TUNED, TUNED_SEARCH = "tuned", "tuned-search"
 
 
-def entries(folder: Path, bank: Bank, extractor: str) -> list[dict[str, Any]]:
+def entries(folder: Path, bank: Bank) -> list[dict[str, Any]]:
     """An entry for each milestone of each learning rate in ``folder``, where ``lcsc tune`` put them.
 
-    Raises :class:`InputError` where they belong to another bank, were tuned on another extractor (by its hash), or
-    have changed since.
+    Each names the extractor whose distance it lowered, which the final evaluation checks. Raises :class:`InputError`
+    where they belong to another bank or have changed since.
     """
     path = folder / MANIFEST
     record = read_json(path, kind=KIND)
     require_bank(str(record.get("bank")), bank.identity, path)
-    if record.get("extractor") != extractor:
-        found = str(record.get("extractor"))[:12]
-        raise InputError(
-            f"{path}: tuned on extractor {found}, expected {extractor[:12]}; fine-tune with this extractor"
-        )
     try:
         return [_entry(folder, record, float(run["rate"]), kept) for run in record["rates"] for kept in run[WEIGHTS]]
     except (KeyError, TypeError, ValueError) as error:
@@ -50,4 +45,5 @@ def _entry(folder: Path, record: dict[str, Any], rate: float, kept: dict[str, An
     return {
         "name": f"{record['name']} {exponent(rate)} {count}", "family": TUNED if search is None else TUNED_SEARCH,
         "label": label, "parameter": rate, "weights": found,
+        "searched_extractor": record["searched_extractor"],
     }  # fmt: skip

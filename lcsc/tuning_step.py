@@ -46,6 +46,7 @@ def run(
         "protocol": context.protocol(extractor, reference, "search", images).hash,
         "bank": context.bank.identity,
         "extractor": extractor.identity,
+        "searched_extractor": extractor.record,
         "start": start.record(),
     }
     fixed = {key: value for key, value in options.items() if key != "rates"}

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_workflow import CONFIG
 
-from lcsc.config import STEPS, data_id, extractor_id, load_config, resolve, rounds, step_settings
+from lcsc import layout
+from lcsc.config import STEPS, data_id, extractor_id, further_searched, load_config, resolve, rounds, step_settings
 from lcsc.errors import InputError
 from lcsc.files import canonical_json
 
@@ -54,6 +55,16 @@ def refusal(config: Config) -> str:
 
 SEARCH = "defaults.searches.evolution"
 OTHER = {"digits": {"source": "digits", "held_out": 600}, "other": {"source": "digits", "held_out": 500}}
+
+
+def with_joint(given: Config | None = None, mlp: Config | None = None, data: Config | None = None) -> Config:
+    """The small configuration whose evolution has an extractor with pixels of its own."""
+    config = changed(f"{SEARCH}.extractor", to="joint")
+    cnn = config["extractors"]["cnn"]
+    config["extractors"]["joint"] = {**cnn, "pixels": {"share": 0.2}, **(given or {})}
+    config["extractors"]["mlp"] |= mlp or {}
+    config["data"] = data or config["data"]
+    return config
 
 
 @pytest.mark.parametrize(
@@ -109,6 +120,13 @@ OTHER = {"digits": {"source": "digits", "held_out": 600}, "other": {"source": "d
         (changed("defaults.extractors.held_out", to="cnn"), ["held_out: found 'cnn' twice"]),
         (changed("extractors.cnn.data", to="faces"), ['extractors.cnn.data: found "faces"']),
         ({**changed("defaults.data", to="other"), "data": OTHER}, ["'cnn', trained on 'digits'", "'other'"]),
+        (changed(f"{SEARCH}.extractor", to="cnm"), ['evolution.extractor: found "cnm"', "a name in 'extractors'"]),
+        (changed(f"{SEARCH}.extractor", to="mlp"), ["evolution.extractor: found 'mlp'", "extractors.held_out"]),
+        (changed("defaults.fine_tune.adam.extractor", to="mlp"), ["fine_tune.adam.extractor: found 'mlp'"]),
+        (with_joint({"architecture": "mlp"}), ["'joint' of the architecture", "held_out, 'mlp', has"]),
+        (with_joint(mlp={"pixels": {}}), ["evolution.extractor: found 'joint' with pixels", "'mlp', has"]),
+        (with_joint({"data": "other"}, data=OTHER), ["evolution.extractor: found 'joint', trained on 'other'"]),
+        (with_joint({"pixels": {"share": 1}}), ["joint.pixels.share: found 1", "between 0 and 1, both excluded"]),
         (changed("data.digits.held_out", to=1790), ["data.digits.held_out: found 1790", "10 to 1787"]),
         (changed("data.digits.path", to="x.npz"), ["data.digits.path", "source: npz"]),
         (changed("data.digits.source", to="npz"), ["data.digits.path: found nothing"]),
@@ -319,3 +337,31 @@ def test_a_section_of_another_kind_replaces_the_default_one_that_does_not_name_i
 )
 def test_a_search_laid_over_another_is_judged_by_its_kind(entry: Config, part: str) -> None:
     assert part in refusal(changed("runs.tiny", to={"searches": {"tensor": entry}}))
+
+
+def test_a_search_may_have_an_extractor_of_its_own_and_is_chosen_by_that_of_the_run() -> None:
+    config = resolve(with_joint())
+    own, cnn = (extractor_id(config, name) for name in ("joint", "cnn"))
+    assert settings(with_joint(), "search")["extractor"] == own
+    assert {settings(with_joint(), step)["extractor"] for step in ("select", "baselines", "tune")} == {cnn}
+    assert settings(with_joint(), "evaluate")["searched"] == [own]
+    assert further_searched(config["runs"]["tiny"]) == ["joint"]
+    path = layout.reference_path(config, "tiny", "joint", "train", "r")
+    assert path == f"r/shared/references/{data_id(config, 'digits')}.train.{own}.h5"
+
+
+def test_another_extractor_of_one_search_touches_that_search_alone() -> None:
+    changed_steps = {step for step in STEPS if settings(with_joint(), step) != settings(CONFIG, step)}
+    assert changed_steps == {"search", "evaluate"}
+    touched = with_joint({"pixels": {"share": 0.3}})
+    assert {step for step in STEPS if settings(touched, step) != settings(with_joint(), step)} == {"search", "evaluate"}
+
+
+def test_an_extractor_without_pixels_is_the_one_it_was_before_there_were_any() -> None:
+    """Its settings, and so its id and its file, do not name them; nor do those of a search its extractor."""
+    assert "pixels" not in settings(CONFIG, "extractor")
+    assert "extractor" not in settings(CONFIG, "search")["search"]
+    assert "searched" not in settings(CONFIG, "evaluate")
+    assert settings(with_joint(), "extractor") == settings(CONFIG, "extractor")
+    joint = step_settings(resolve(with_joint()), None, "extractor", name="joint")
+    assert joint["pixels"] == {"share": 0.2, "size": 8}

@@ -6,10 +6,21 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from small_workflow import environment, run_workflow, small_config
+
+from lcsc.files import sha256_of
+
+
+def config() -> dict[str, Any]:
+    """The small one, whose gradient search has an extractor of its own."""
+    found = small_config()
+    found["extractors"]["joint"] = {**found["extractors"]["cnn"], "pixels": {"share": 0.2, "size": 4}}
+    found["defaults"]["searches"]["tensor"]["extractor"] = "joint"
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def said(folder: Path) -> str:
-    return run_workflow(folder, small_config()).stdout
+    return run_workflow(folder, config()).stdout
 
 
 def test_the_main_job_ends_with_table_and_report(folder: Path, said: str) -> None:
@@ -50,7 +61,7 @@ def test_every_step_leaves_a_log_and_a_benchmark(folder: Path, said: str) -> Non
 
 
 def test_a_second_call_does_nothing(folder: Path, said: str) -> None:
-    again = run_workflow(folder, small_config()).stdout
+    again = run_workflow(folder, config()).stdout
     assert "Nothing to be done" in again
 
 
@@ -90,9 +101,29 @@ def test_a_row_for_each_tensor_is_searched_along_gradients(folder: Path, said: s
     assert selection["groups"] == "tensor"
 
 
+def test_a_search_with_an_extractor_of_its_own_is_chosen_by_that_of_the_run(folder: Path, said: str) -> None:
+    run = folder / "results" / "tiny"
+    (joint,) = (folder / "results" / "shared" / "extractors").glob("joint-*.safetensors")
+    searched = {}
+    for search in ("evolution", "tensor"):
+        selection = json.loads((run / "search" / search / "selection.json").read_text())
+        assert selection["protocol"] == json.loads((run / "baselines.json").read_text())["protocol"]
+        searched[search] = selection["searched_extractor"]
+    assert searched["evolution"]["name"] == "cnn"
+    expected = {"name": "joint", "words": "joint (cnn + pixels)", "sha256": sha256_of(joint)}
+    assert searched["tensor"] == expected
+    record = json.loads((run / "evaluation.json").read_text())
+    assert {column["extractor"] for column in record["columns"]} == {"cnn", "mlp"}
+    methods = {method["name"]: method for method in record["methods"]}
+    assert methods["tensor"]["searched_extractor"] == expected
+    ours, base = (methods[name]["columns"]["joint/train"]["mean"] for name in ("tensor", "ema"))
+    assert methods["tensor"]["gain"]["searched"] == pytest.approx(np.log(base / ours))
+    assert "LCSC (tensor) lowered FD (joint (cnn + pixels))" in (run / "report" / "report.html").read_text()
+
+
 def test_snakemakes_own_report_has_the_figures(folder: Path, said: str) -> None:
     page = folder / "bundle.html"
-    run_workflow(folder, small_config(), "--report", str(page))
+    run_workflow(folder, config(), "--report", str(page))
     text = page.read_text(encoding="utf-8")
     for what in ("convergence of the search", "coefficients", "result table", "images"):
         assert what in text, what

@@ -128,7 +128,7 @@ def test_it_starts_from_what_a_search_chose(tiny_run, tmp_path):
     start = searched_start(path, "tensor", bank)
     assert (start.groups, start.search) == ("tensor", "tensor")
     step(tiny_run, tmp_path / "tune", path, start="tensor", rates=[1e-30], gradients=1)
-    (entry,) = tuned.entries(tmp_path / "tune", bank, tiny_run.extractor("cnn").identity)
+    (entry,) = tuned.entries(tmp_path / "tune", bank)
     assert (entry["family"], entry["parameter"]) == ("tuned-search", 1e-30)
     assert entry["label"] == "LCSC (tensor), fine-tuned (rate 1e-30, 1 gradient)"
     from lcsc import weights
@@ -167,20 +167,18 @@ def test_the_distance_falls_and_all_milestones_are_baselines(tiny_run, tmp_path)
     assert done.gradients == 8
     assert list(done.seconds) == ["3e-3"]
     assert not (tmp_path / JOURNAL).exists()
-    extractor = tiny_run.extractor("cnn").identity
-    entries = tuned.entries(tmp_path, tiny_run.bank, extractor)
+    entries = tuned.entries(tmp_path, tiny_run.bank)
     assert [item["name"] for item in entries] == [f"adam 3e-3 {count}" for count in (2, 4, 6, 8)]
     assert entries[3]["label"] == "Fine-tuned (rate 3e-3, 8 gradients)"
     assert {item["family"] for item in entries} == {"tuned"}
-    with pytest.raises(InputError, match="tuned on extractor"):
-        tuned.entries(tmp_path, tiny_run.bank, "other")
+    assert [item["searched_extractor"] for item in entries] == 4 * [tiny_run.extractor("cnn").record]
     path = tmp_path / "weights" / "rate-3e-3-gradients-0004.safetensors"
     path.write_bytes(path.read_bytes()[:-4] + b"0000")
     with pytest.raises(InputError, match="the file has changed, run the fine-tuning again"):
-        tuned.entries(tmp_path, tiny_run.bank, extractor)
+        tuned.entries(tmp_path, tiny_run.bank)
     path.unlink()
     with pytest.raises(InputError, match="not found, expected fine-tuned weights"):
-        tuned.entries(tmp_path, tiny_run.bank, extractor)
+        tuned.entries(tmp_path, tiny_run.bank)
 
 
 @pytest.mark.parametrize("every", [0.0, math.inf])

@@ -182,6 +182,10 @@ def _add_scoring(commands: Any) -> None:
     parser.add_argument("--selection", type=Path, nargs="+", required=True, help="selection.json of each search")
     parser.add_argument("--extractors", type=Path, nargs=2, required=True, help="searched and held-out extractor")
     parser.add_argument("--references", type=Path, nargs=4, required=True, help="both extractors, both parts")
+    text = "extractors that single searches lowered the distance of, for what these keep of their gain"
+    parser.add_argument("--searched", type=Path, nargs="+", default=[], metavar="FILE", help=text)
+    text = "their statistics of the training images, in the same order"
+    parser.add_argument("--searched-references", type=Path, nargs="+", default=[], metavar="FILE", help=text)
     parser.add_argument("--train-images", type=Path, required=True, help="train.npz")
     parser.add_argument("--held-out-images", type=Path, required=True, help="held-out.npz")
     parser.add_argument("--samples", type=Path, required=True, help="images of the methods on the same noise (.npz)")

@@ -67,7 +67,7 @@ def baselines(options: argparse.Namespace) -> None:
         entries += steps.files(options.emas, options.decayed, options.continued)
         entries += power_snapshots.entries(options.power, widths) if options.power else []
         for folder in options.tuned:
-            entries += tuned.entries(folder, context.bank, extractor.identity)
+            entries += tuned.entries(folder, context.bank)
         scores = steps.score_baselines(context, evaluator, entries)
         scored = [{**e, "score": s.value, "reason": s.reason} for e, s in zip(entries, scores, strict=True)]
         chosen = steps.choose(scored)
@@ -124,6 +124,7 @@ def select(options: argparse.Namespace) -> None:
         found = choose(context, evaluator, rows, make_groups(context.bank.tensors, groups))
         record = {"search": settings["name"], "method": generations[0].settings["method"], "groups": groups}
         record |= {"protocol": protocol.hash, "bank": context.bank.identity, "extractor": extractor.identity}
+        record |= {"searched_extractor": generations[0].extractor or extractor.record}
         scored = [item for generation in generations for item in generation.scored if item.raced is None]
         record |= {"images": images, "evaluations": len(scored)}
         write_json(options.output, {**record, **found}, kind="selection")
@@ -140,12 +141,18 @@ def evaluate(options: argparse.Namespace) -> None:
 
         extractors, references = load_measures(options.extractors, options.references, context.device)
         columns = tables.make_columns(extractors, references)
-        real = tables.read_real_images(options.train_images, options.held_out_images, columns)
+        further = tables.further_columns(
+            *load_measures(options.searched, options.searched_references, context.device), columns
+        )
+        real = tables.read_real_images(options.train_images, options.held_out_images, [*columns, *further])
         baselines = _record_of(options.baselines, "baselines", context)
         selections = [_record_of(path, "selection", context) for path in options.selection]
         tables.require_chosen_alike([baselines, *selections], columns)
-        evaluation = final.FinalEvaluation(context, columns, real, int(settings["images"]), int(settings["blocks"]))
-        rows = evaluation.run(final.methods(baselines, selections), "final evaluation", guards=True)
+        methods = final.methods(baselines, selections)
+        tables.require_searched(methods, columns, further)
+        size = (int(settings["images"]), int(settings["blocks"]))
+        evaluation = final.FinalEvaluation(context, columns, real, *size, further=further)
+        rows = evaluation.run(methods, "final evaluation", guards=True)
         emas = evaluation.run(final.hindsight_methods(baselines), "EMAs in hindsight", guards=False)
         shown = [row for row in rows if row["name"] in ("last", "ema") or row["family"] == "search"]
         _write_samples(options, [row["name"] for row in shown], evaluation.samples(shown))

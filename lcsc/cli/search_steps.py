@@ -57,7 +57,7 @@ def _open(
     chosen = settings["search"]
     groups = make_groups(context.bank.tensors, chosen.get("groups", "all"))
     evaluator = context.evaluator(extractor, reference, "search", images)
-    about = {"method": chosen["method"], "search": settings["name"], "settings": chosen}
+    about = {"method": chosen["method"], "search": settings["name"], "settings": chosen, "extractor": extractor.record}
     return _Opened(
         make_search(chosen, SearchSpace(tuple(context.bank.steps), groups.G)),
         SearchScoring(context, evaluator, groups),

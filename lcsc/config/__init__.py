@@ -6,7 +6,17 @@ It is light, since Snakemake reads it whenever it parses the workflow: no NumPy,
 from lcsc.config.document import document
 from lcsc.config.resolve import load_config, resolve
 from lcsc.config.schema import read_schema, schema_path
-from lcsc.config.settings import STEPS, data_id, extractor_id, rounds, shards, stages, step_settings
+from lcsc.config.settings import (
+    STEPS,
+    data_id,
+    extractor_id,
+    further_searched,
+    rounds,
+    searched_name,
+    shards,
+    stages,
+    step_settings,
+)
 from lcsc.config.yaml_files import read_yaml
 
 __all__ = [
@@ -14,12 +24,14 @@ __all__ = [
     "data_id",
     "document",
     "extractor_id",
+    "further_searched",
     "load_config",
     "read_schema",
     "read_yaml",
     "resolve",
     "rounds",
     "schema_path",
+    "searched_name",
     "shards",
     "stages",
     "step_settings",

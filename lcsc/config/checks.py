@@ -59,6 +59,9 @@ def _run(place: tuple[str, ...], run: Section, config: Section) -> Iterator[Prob
         yield from _checkpoints((*place, "checkpoints"), run["checkpoints"])
     else:
         yield Problem((*place, "train"), "nothing", "'train' or 'checkpoints'", "add one of them")
+    for section in ("searches", "fine_tune"):
+        for name, entry in (run[section] or {}).items():
+            yield from _searched((*place, section, name, "extractor"), entry["extractor"], run, config["extractors"])
     for name, search in run["searches"].items():
         yield from _search((*place, "searches", name), search, run["evaluation"]["search"]["images"])
     for name, tuning in (run["fine_tune"] or {}).items():
@@ -70,18 +73,36 @@ def _reference(place: tuple[str, ...], name: str, known: Section, what: str) -> 
         yield Problem(place, found_in_words(name), f"a name in '{what}': {', '.join(known)}")
 
 
+def _extractor(place: tuple[str, ...], name: str, run: Section, extractors: Section) -> Iterator[Problem]:
+    """It must be there, and must have seen no held-out image."""
+    yield from _reference(place, name, extractors, "extractors")
+    trained_on = extractors[name]["data"]
+    if trained_on != run["data"]:
+        found = f"{name!r}, trained on {trained_on!r}"
+        expected = f"an extractor trained on {run['data']!r}"
+        yield Problem(place, found, expected, "another set's training images may be among the held-out ones")
+
+
+def _searched(place: tuple[str, ...], name: str | None, run: Section, extractors: Section) -> Iterator[Problem]:
+    """An extractor of a search's own must be as far from the held-out one as the run's own is."""
+    if name is None:
+        return
+    yield from _extractor(place, name, run, extractors)
+    kept = run["extractors"]["held_out"]
+    if name == kept:
+        way_out = "it is the run's extractors.held_out, by which the result is judged: take another"
+        yield Problem(place, repr(name), "an extractor that may be searched", way_out)
+    elif alike := _alike(extractors[name], extractors[kept]):
+        found = f"{name!r} {alike} that the run's extractors.held_out, {kept!r}, has"
+        yield Problem(place, found, "an extractor of another kind", "what one learns the other learns too")
+
+
 def _extractors(place: tuple[str, ...], run: Section, extractors: Section) -> Iterator[Problem]:
     for role, name in run["extractors"].items():
-        at = (*place, "extractors", role)
-        yield from _reference(at, name, extractors, "extractors")
-        trained_on = extractors[name]["data"]
-        if trained_on != run["data"]:
-            found = f"{name!r}, trained on {trained_on!r}"
-            expected = f"an extractor trained on {run['data']!r}"
-            yield Problem(at, found, expected, "another set's training images may be among the held-out ones")
+        yield from _extractor((*place, "extractors", role), name, run, extractors)
     searched, held_out = (extractors[name] for name in run["extractors"].values())
-    if run["extractors"]["search"] != run["extractors"]["held_out"] and _same_architecture(searched, held_out):
-        found = f"{run['extractors']['held_out']!r} of the architecture that {run['extractors']['search']!r} has"
+    if run["extractors"]["search"] != run["extractors"]["held_out"] and (alike := _alike(searched, held_out)):
+        found = f"{run['extractors']['held_out']!r} {alike} that {run['extractors']['search']!r} has"
         way_out = "what one learns the other learns too: take another architecture"
         yield Problem((*place, "extractors", "held_out"), found, "an extractor of another kind", way_out)
     if run["extractors"]["search"] == run["extractors"]["held_out"]:
@@ -90,11 +111,11 @@ def _extractors(place: tuple[str, ...], run: Section, extractors: Section) -> It
         yield Problem((*place, "extractors", "held_out"), found, "an extractor that no search uses", way_out)
 
 
-def _same_architecture(first: Section, second: Section) -> bool:
-    kinds = (
-        {key: value for key, value in entry.items() if key in ("kind", "architecture")} for entry in (first, second)
-    )
-    return next(kinds) == next(kinds)
+def _alike(first: Section, second: Section) -> str:
+    """What two extractors have in common that makes one lower the other's distance; empty for nothing."""
+    if all(first[key] == second[key] for key in ("kind", "architecture")):
+        return "of the architecture"
+    return "with pixels" if first["pixels"] and second["pixels"] else ""
 
 
 def _kinds(place: tuple[str, ...], run: Section) -> Iterator[Problem]:

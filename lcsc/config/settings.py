@@ -12,6 +12,8 @@ Section = Mapping[str, Any]
 _ID_DIGITS = 10
 # Keys of a search that change neither its candidates nor their scores.
 _EXTENT = ("generations", "generations_per_round", "finalists", "shards")
+# The extractor's name, for which its id stands elsewhere in the settings.
+_NAMED = ("extractor",)
 # Into how many jobs a generation can be cut, and the methods whose generations are cut twice: first for the features
 # of all images, then for the gradient. Known here, since the workflow imports nothing heavy.
 SHARD_COUNTS = (1, 2, 4, 8, 16)
@@ -27,6 +29,18 @@ def extractor_id(config: Section, name: str) -> str:
     """The name of an extractor with the hash of what makes it."""
     settings = _extractor(config, name)
     return f"{name}-{hash_of({key: value for key, value in settings.items() if key != 'name'})[:_ID_DIGITS]}"
+
+
+def searched_name(section: Section, entry: Section | None = None) -> str:
+    """The extractor whose distance a search or fine-tuning ``entry`` of a run lowers; without it, the run's own."""
+    return str((entry or {}).get("extractor") or section["extractors"]["search"])
+
+
+def further_searched(section: Section) -> list[str]:
+    """The extractors that searches and fine-tunings of a run lower the distance of, besides the run's own."""
+    entries = [*section["searches"].values(), *(section["fine_tune"] or {}).values()]
+    names = dict.fromkeys(searched_name(section, entry) for entry in entries)
+    return [name for name in names if name != searched_name(section)]
 
 
 def rounds(search: Section) -> list[tuple[int, int]]:
@@ -77,6 +91,8 @@ def _data(config: Section, name: str) -> dict[str, Any]:
 
 def _extractor(config: Section, name: str) -> dict[str, Any]:
     entry = {key: value for key, value in config["extractors"][name].items() if key != "data"}
+    if entry["pixels"] is None:
+        del entry["pixels"]  # an extractor without is the one it was before there were any
     trained_on = data_id(config, config["extractors"][name]["data"])
     return {"name": name, **entry, "data_id": trained_on, "threads": config["threads"]}
 
@@ -120,8 +136,8 @@ def _scoring(config: Section, section: Section) -> dict[str, Any]:
     return {**{key: section[key] for key in keys}, "evaluation": evaluation, "threads": config["threads"]}
 
 
-def _searched_extractor(config: Section, section: Section) -> str:
-    return extractor_id(config, section["extractors"]["search"])
+def _searched_extractor(config: Section, section: Section, entry: Section | None = None) -> str:
+    return extractor_id(config, searched_name(section, entry))
 
 
 def _baselines(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:
@@ -138,9 +154,9 @@ def _search(config: Section, run: str, section: Section, name: str | None) -> di
     return {
         **_scoring(config, section),
         "images": section["evaluation"]["search"]["images"],
-        "search": {key: value for key, value in entry.items() if key not in _EXTENT},
+        "search": {key: value for key, value in entry.items() if key not in (*_EXTENT, *_NAMED)},
         "name": name,
-        "extractor": _searched_extractor(config, section),
+        "extractor": _searched_extractor(config, section, entry),
     }
 
 
@@ -152,9 +168,9 @@ def _tune(config: Section, run: str, section: Section, name: str | None) -> dict
         **_scoring(config, section),
         "images": entry["images"] or max(2, searched // 2),
         "search_images": searched,
-        "tune": {key: value for key, value in entry.items() if key != "images"},
+        "tune": {key: value for key, value in entry.items() if key not in ("images", *_NAMED)},
         "name": name,
-        "extractor": _searched_extractor(config, section),
+        "extractor": _searched_extractor(config, section, entry),
     }
 
 
@@ -170,11 +186,13 @@ def _select(config: Section, run: str, section: Section, name: str | None) -> di
 
 
 def _evaluate(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:
+    further = [extractor_id(config, name) for name in further_searched(section)]
     return {
         **_scoring(config, section),
         "run": run,
         **section["evaluation"]["report"],
         "extractors": {role: extractor_id(config, name) for role, name in section["extractors"].items()},
+        **({"searched": further} if further else {}),
     }
 
 

@@ -32,6 +32,8 @@ class Generation:
     parent: str | None
     reason: str | None = None
     """Why the search has stopped, where nothing was scored."""
+    extractor: Mapping[str, str] | None = None
+    """Name, words and sha256 of the extractor whose distance the search lowers, where the file says so."""
 
     @property
     def about(self) -> dict[str, Any]:
@@ -59,7 +61,7 @@ def write_generation(
     state: Mapping[str, Any],
     reason: str | None = None,
 ) -> None:
-    """Write a generation; ``about`` holds method, search, settings, protocol and bank.
+    """Write a generation; ``about`` holds method, search, settings, extractor, protocol and bank.
 
     A generation without candidates says that the search has stopped, and for what ``reason``.
 
@@ -96,7 +98,8 @@ def read_generation(path: Path) -> Generation:
         )
         reasons = tuple(row["reason"] for row in rows)
         head = (record["generation"], record["protocol"], record["bank"], record["settings"])
-        return Generation(*head, scored, reasons, record["state"], record["parent"], record.get("reason"))
+        ends = (record["parent"], record.get("reason"))
+        return Generation(*head, scored, reasons, record["state"], *ends, extractor=record.get("extractor"))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: no whole generation ({error}); remove it and run the search again") from error
 

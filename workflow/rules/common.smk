@@ -128,13 +128,40 @@ def reference_file(run, role, part):
     return layout.reference_file(CONFIG, run, role, part)
 
 
-def measures(run):
-    """The named inputs of every step that scores on search or selection noise."""
+def measures(run, entry=None):
+    """The named inputs of every step that scores on search or selection noise, by the extractor that the search or
+    fine-tuning ``entry`` of the run searches, or else by the one that chooses."""
+    name = lcsc_config.searched_name(RUNS[run], entry)
     return {
         "bank": layout.bank_index(run),
-        "extractor": extractor_file(run, "search"),
-        "reference": reference_file(run, "search", "train"),
+        "extractor": layout.extractor_path(CONFIG, name),
+        "reference": layout.reference_path(CONFIG, run, name, "train"),
     }
+
+
+def search_measures(run, search):
+    """The named inputs of the rounds of a search."""
+    return measures(run, RUNS[run]["searches"][search])
+
+
+def further_measures(run):
+    """What the final evaluation needs of extractors that single searches have: their files, and their statistics."""
+    names = lcsc_config.further_searched(RUNS[run])
+    return {
+        "further": [layout.extractor_path(CONFIG, name) for name in names],
+        "further_references": [
+            layout.reference_path(CONFIG, run, name, "train") for name in names
+        ],
+    }
+
+
+def further_options(wildcards, input):
+    """The same as options of `lcsc evaluate`."""
+    options = {
+        "--searched": input.further,
+        "--searched-references": input.further_references,
+    }
+    return [word for key, files in options.items() if files for word in (key, *files)]
 
 
 def is_trained(run):
@@ -259,8 +286,11 @@ def shard_files(run, search, stage):
 def timings(run):
     """What each step of ``run`` and of what it shares took."""
     shared = [
-        f"extractor-{Path(extractor_file(run, role)).stem}"
-        for role in ("search", "held_out")
+        f"extractor-{Path(path).stem}"
+        for path in [
+            *(extractor_file(run, role) for role in ROLES),
+            *further_measures(run)["further"],
+        ]
     ]
     steps = [f"train-{schedule}" for schedule in trainings(run)]
     steps += ["collect", "baselines"]

@@ -11,6 +11,10 @@ rule final_evaluation:
             for role in ROLES
             for part in PARTS
         ],
+        further=lambda wildcards: further_measures(wildcards.run)["further"],
+        further_references=lambda wildcards: further_measures(wildcards.run)[
+            "further_references"
+        ],
         train=lambda wildcards: f"{data_folder(wildcards.run)}/train.npz",
         held_out=lambda wildcards: f"{data_folder(wildcards.run)}/held-out.npz",
     output:
@@ -33,10 +37,11 @@ rule final_evaluation:
         device=DEVICE,
     params:
         settings=settings_of("evaluate"),
+        further=further_options,
     shell:
         "lcsc evaluate --settings {params.settings:q} --bank {input.bank:q} --baselines {input.baselines:q}"
         " --selection {input.selections:q} --extractors {input.extractors:q} --references {input.references:q}"
-        " --train-images {input.train:q} --held-out-images {input.held_out:q} --cores {threads}"
+        " {params.further:q} --train-images {input.train:q} --held-out-images {input.held_out:q} --cores {threads}"
         " --output {output.evaluation:q} --samples {output.samples:q} --device {resources.device}"
         " --log {log:q} --timing {output.timing:q}"
 

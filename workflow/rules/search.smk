@@ -46,7 +46,7 @@ for run, search, first, count in search_rounds():
         name:
             f"search+{run}+{search}+{first:04d}"
         input:
-            **measures(run),
+            **search_measures(run, search),
             previous=generations(run, search, first - 1, 1) if first else [],
         output:
             generations=generations(run, search, first, count),

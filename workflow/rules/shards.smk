@@ -6,7 +6,7 @@ for run, search in sharded_searches():
         name:
             f"forward+{run}+{search}"
         input:
-            **measures(run),
+            **search_measures(run, search),
             previous=previous_generation(run, search),
         output:
             share=temp(shard_file(run, search, "forward")),
@@ -41,7 +41,7 @@ for run, search in sharded_searches():
             name:
                 f"backward+{run}+{search}"
             input:
-                **measures(run),
+                **search_measures(run, search),
                 previous=previous_generation(run, search),
                 forward=shard_files(run, search, "forward"),
             output:
@@ -75,7 +75,7 @@ for run, search in sharded_searches():
         name:
             f"join+{run}+{search}"
         input:
-            **measures(run),
+            **search_measures(run, search),
             previous=previous_generation(run, search),
             shards=shard_files(run, search, stages(run, search)[-1]),
         output:

@@ -1,7 +1,11 @@
 # All learning rates in one job: a killed one goes on from its journal, which Snakemake does not know.
 rule fine_tune:
     input:
-        unpack(lambda wildcards: measures(wildcards.run)),
+        unpack(
+            lambda wildcards: measures(
+                wildcards.run, RUNS[wildcards.run]["fine_tune"][wildcards.tuning]
+            )
+        ),
         start=lambda wildcards: tuning_start(wildcards.run, wildcards.tuning),
     output:
         manifest="results/{run}/tune/{tuning}/manifest.json",
