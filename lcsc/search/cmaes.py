@@ -39,7 +39,7 @@ DEFAULTS: Mapping[str, Any] = {
     "seed": 0,
     "start": "best-average",
     "initial_rates": list(RATES),
-    "sigma": 0.05,
+    "sigma": 0.02,
     "population": None,
     "separable": "auto",
     "penalty": 0.0,
