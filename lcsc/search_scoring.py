@@ -52,15 +52,18 @@ class SearchScoring:
     def value_and_gradient(self, candidate: Candidate) -> Score:
         """The score of one candidate and its gradient [G, K]; all workers share the work."""
         began = time.perf_counter()
-        found = self.gradients.value_and_gradient(self.weights(candidate))
+        found = self.gradients_of(candidate).value_and_gradient(self.weights(candidate))
         if found.gradient is None:
             return found.score
         return replace(self.with_rows(found.score, found.gradient), seconds=time.perf_counter() - began)
 
-    @property
-    def gradients(self) -> GradientEvaluator:
-        """What gives gradients in the weights."""
-        return GradientEvaluator.of(self.evaluator)
+    def gradients_of(self, candidate: Candidate) -> GradientEvaluator:
+        """What gives gradients in the weights on the noise that ``candidate`` is to be scored on."""
+        evaluator = self.evaluator
+        if candidate.iteration:
+            noise = self.context.noise("search", candidate.iteration, evaluator.images)
+            evaluator = replace(evaluator, noise=noise)
+        return GradientEvaluator.of(evaluator)
 
     def weights(self, candidate: Candidate) -> NDArray[np.float32]:
         """The weights [P] of one candidate."""

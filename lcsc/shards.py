@@ -40,11 +40,10 @@ def forward(
     known = {place: journal.get(candidate, with_gradient=True) for place, candidate in enumerate(candidates)}
     scores = {place: score for place, score in known.items() if score is not None}
     arrays: dict[int, FloatArray] = {}
-    evaluator = scoring.gradients
     for place, candidate in enumerate(candidates):
         if place in scores:
             continue
-        weights = scoring.weights(candidate)
+        evaluator, weights = scoring.gradients_of(candidate), scoring.weights(candidate)
         reason = refused_weights(weights)
         if reason is None:
             arrays[place] = evaluator.features(weights, _parts(evaluator, shard))
@@ -82,11 +81,11 @@ def backward(scoring: SearchScoring, candidates: Sequence[Candidate], shares: Se
     task, scores = shares[0].task, _settled(shares)
     values: dict[int, float] = {}
     arrays: dict[int, FloatArray] = {}
-    evaluator = scoring.gradients
-    parts = _parts(evaluator, shard)
     for place, candidate in enumerate(candidates):
         if place in scores:
             continue
+        evaluator = scoring.gradients_of(candidate)
+        parts = _parts(evaluator, shard)
         features = _each(shares, place, "features")
         value, slopes, reason = evaluator.slopes(np.concatenate(features))
         if slopes is None or value is None:

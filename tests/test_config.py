@@ -329,7 +329,7 @@ def test_a_section_of_another_kind_replaces_the_default_one_that_does_not_name_i
 @pytest.mark.parametrize(
     ("entry", "part"),
     [
-        ({"groups": "tensors"}, 'searches.tensor.groups: found "tensors", expected one of all, block, tensor'),
+        ({"groups": "tensors"}, 'searches.tensor.groups: found "tensors", expected all, block, tensor or tensor/N'),
         ({"bound": -1}, "searches.tensor.bound: found -1, expected a number above 0 or null"),
         ({"popluation": 3}, "searches.tensor.popluation: found an unknown key"),
         ({"method": ["gradient"]}, "searches.tensor.method: found"),

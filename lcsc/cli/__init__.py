@@ -151,6 +151,11 @@ def _measured(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reference", type=Path, required=True, help="its statistics of the training images")
 
 
+def _warm_start(parser: argparse.ArgumentParser) -> None:
+    text = "selection.json of the earlier search that the settings' warm_start names"
+    parser.add_argument("--warm-start", type=Path, metavar="SELECTION", help=text)
+
+
 def _add_scoring(commands: Any) -> None:
     parser = _scoring(commands, "baselines", "score averages and what training gives on selection noise")
     _measured(parser)
@@ -162,6 +167,7 @@ def _add_scoring(commands: Any) -> None:
     parser.add_argument("--output", type=Path, required=True, help="baselines.json")
     parser = _scoring(commands, "search", "run generations of a search")
     _measured(parser)
+    _warm_start(parser)
     parser.add_argument("--first", type=_whole(0), default=0, help="the first generation to run")
     parser.add_argument("--count", type=_whole(1), required=True, help="how many generations to run")
     parser.add_argument("--output", type=Path, required=True, help="folder of the generations' files")
@@ -176,6 +182,8 @@ def _add_scoring(commands: Any) -> None:
     parser = _scoring(commands, "select", "score a search's finalists again on selection noise")
     _measured(parser)
     parser.add_argument("--generations", type=Path, nargs="+", required=True, help="all generations' files, in order")
+    text = "the extractor that was searched, where it is another one, and its statistics: their distance is recorded"
+    parser.add_argument("--searched", type=Path, nargs=2, metavar=("EXTRACTOR", "REFERENCE"), help=text)
     parser.add_argument("--output", type=Path, required=True, help="selection.json")
     parser = _scoring(commands, "evaluate", "the final evaluation on report noise")
     parser.add_argument("--baselines", type=Path, required=True)
@@ -196,6 +204,7 @@ def _add_shard(commands: Any) -> None:
     parser = _scoring(commands, "shard", "do one job's share of a generation of a search; `search --shards` joins them")
     parser.set_defaults(run=f"{SEARCH_STEPS}:shard")
     _measured(parser)
+    _warm_start(parser)
     parser.add_argument("--search", type=Path, required=True, help="folder of the generations' files")
     parser.add_argument("--generation", type=_whole(0), required=True, help="its number; those before must be there")
     parser.add_argument("--shard", required=True, metavar="I/N", help="which share, such as 2/4; N: 1, 2, 4, 8 or 16")

@@ -15,9 +15,13 @@ from lcsc.progress import logger
 from lcsc.runtime import limit_threads_before_imports
 
 if TYPE_CHECKING:
+    from lcsc.extractors import Extractor
+    from lcsc.groups import Groups
+    from lcsc.metrics.reference_file import ReferenceFile
     from lcsc.scoring import Context
-    from lcsc.search import Candidate, Search
+    from lcsc.search import Candidate, Search, SearchSpace
     from lcsc.search.driver import ScoreAll
+    from lcsc.search.patience import StoppingScore
     from lcsc.search.racing import Race
     from lcsc.search_scoring import SearchScoring
     from lcsc.shard_files import Share, Task
@@ -30,6 +34,7 @@ class _Opened:
     search: Search
     scoring: SearchScoring
     about: dict[str, Any]
+    stopping: StoppingScore | None = None
 
     def task(self, folder: Path, generation: int, candidates: Sequence[Candidate], with_gradients: bool) -> Task:
         """What the shards of a generation have in common."""
@@ -45,8 +50,9 @@ def _open(
     options: argparse.Namespace, context: Context, settings: dict[str, Any], device: str | None = None
 ) -> _Opened:
     """The search of ``settings``; ``device`` is that of scores made elsewhere."""
+    from lcsc.files import hash_of
     from lcsc.groups import make_groups
-    from lcsc.search import SearchSpace, make_search
+    from lcsc.search import make_search
     from lcsc.search_scoring import SearchScoring
 
     extractor, reference = searched_measure(options, context)
@@ -57,11 +63,58 @@ def _open(
     chosen = settings["search"]
     groups = make_groups(context.bank.tensors, chosen.get("groups", "all"))
     evaluator = context.evaluator(extractor, reference, "search", images)
+    space = _space(options, context, chosen, groups)
+    if space.warm is not None:  # what it is, not only what it is called, belongs to the search's identity
+        chosen = {**chosen, "warm_start": {**chosen["warm_start"], "coefficients": hash_of(space.warm.tolist())}}
     about = {"method": chosen["method"], "search": settings["name"], "settings": chosen, "extractor": extractor.record}
     return _Opened(
-        make_search(chosen, SearchSpace(tuple(context.bank.steps), groups.G)),
+        make_search(chosen, space),
         SearchScoring(context, evaluator, groups),
         {**about, "protocol": protocol.hash, "bank": context.bank.identity},
+        _stopping(options, context, (extractor, reference), groups, settings),
+    )
+
+
+def _space(options: argparse.Namespace, context: Context, chosen: dict[str, Any], groups: Groups) -> SearchSpace:
+    """What is searched, with what the settings need of the bank and of an earlier search."""
+    from lcsc.bank_gram import centred_gram
+    from lcsc.search import SearchSpace
+    from lcsc.warm_start import warm_rows
+
+    wanted, given = chosen.get("warm_start") is not None, options.warm_start
+    if wanted != (given is not None):
+        raise InputError(
+            f"--warm-start: found {given}, expected {'the selection.json of the earlier search' if wanted else 'none'} "
+            "as the settings' warm_start says"
+        )
+    gram = centred_gram(context.bank, groups) if chosen.get("axes") == "principal" else None
+    warm = warm_rows(given, context.bank, groups) if wanted else None
+    return SearchSpace(tuple(context.bank.steps), groups.G, gram, warm)
+
+
+def _stopping(
+    options: argparse.Namespace,
+    context: Context,
+    measure: tuple[Extractor, ReferenceFile],
+    groups: Groups,
+    settings: dict[str, Any],
+) -> StoppingScore | None:
+    """What scores on stopping noise, with a journal; None without patience, and in a shard, which scores its share."""
+    from lcsc.files import hash_of
+    from lcsc.scoring import score_candidates
+    from lcsc.search.journal import Journal
+    from lcsc.search.patience import JournaledStopping
+
+    wanted = settings["search"].get("stopping")
+    if wanted is None or options.command == "shard":
+        return None
+    images = int(wanted["images"] or settings["images"])
+    protocol = context.protocol(*measure, "stopping", images)
+    evaluator = context.evaluator(*measure, "stopping", images)
+    key = hash_of([protocol.hash, context.bank.identity, settings["search"].get("groups", "all")])
+    return JournaledStopping(
+        lambda candidate: score_candidates(context, evaluator, [candidate], groups=groups)[0],
+        Journal(options.output / "journal", key),
     )
 
 
@@ -87,6 +140,7 @@ def search(options: argparse.Namespace) -> None:
             count=options.count,
             about=opened.about,
             budget=Budget.of(opened.about["settings"], context.workers.count, race),
+            stopping=opened.stopping,
         )
         cost.evaluations, cost.images = found.evaluations, found.evaluations * images
         cost.images += 0 if race is None else (found.evaluations + found.raced) * race.images

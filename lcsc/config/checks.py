@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lcsc.config.problems import Problem
+from lcsc.config.search_checks import gradient_problems, warm_start_problems
 from lcsc.config.words import found_in_words
 
 DIGITS, CLASSES = 1797, 10
 DIGITS_SHAPE = [1, 8, 8]
 BASELINES = (
     *("last", "single", "uniform", "window", "ema", "post-hoc", "decayed", "continued"),
-    *("tuned", "tuned-search"),
+    *("tuned", "tuned-search", "tuned-span"),
 )
 Section = Mapping[str, Any]
 
@@ -64,6 +65,7 @@ def _run(place: tuple[str, ...], run: Section, config: Section) -> Iterator[Prob
             yield from _searched((*place, section, name, "extractor"), entry["extractor"], run, config["extractors"])
     for name, search in run["searches"].items():
         yield from _search((*place, "searches", name), search, run["evaluation"]["search"]["images"])
+        yield from warm_start_problems((*place, "searches", name), str(place[-1]), search, config["runs"])
     for name, tuning in (run["fine_tune"] or {}).items():
         yield from _tuning((*place, "fine_tune", name), tuning, run["searches"])
 
@@ -180,6 +182,8 @@ def _search(place: tuple[str, ...], search: Section, images: int) -> Iterator[Pr
         yield Problem(place, f"the name {place[-1]!r}", "another name", "a baseline has this name; rename the search")
     if search["method"] == "evolution":
         yield from _evolution(place, search)
+    if search["method"] == "gradient":
+        yield from gradient_problems(place, search)
     yield from _budget(place, search, images)
     if search["method"] in ("evolution", "random"):
         yield from _rising((*place, "mutation_scale"), search["mutation_scale"])

@@ -12,8 +12,8 @@ Section = Mapping[str, Any]
 _ID_DIGITS = 10
 # Keys of a search that change neither its candidates nor their scores.
 _EXTENT = ("generations", "generations_per_round", "finalists", "shards")
-# The extractor's name, for which its id stands elsewhere in the settings.
-_NAMED = ("extractor",)
+# Keys of a search that stand elsewhere in its settings: the extractor by its id, and the number of images.
+_NAMED = ("extractor", "images")
 # Into how many jobs a generation can be cut, and the methods whose generations are cut twice: first for the features
 # of all images, then for the gradient. Known here, since the workflow imports nothing heavy.
 SHARD_COUNTS = (1, 2, 4, 8, 16)
@@ -153,7 +153,7 @@ def _search(config: Section, run: str, section: Section, name: str | None) -> di
     entry = section["searches"][_known(name, section["searches"], f"runs.{run}.searches")]
     return {
         **_scoring(config, section),
-        "images": section["evaluation"]["search"]["images"],
+        "images": entry["images"] or section["evaluation"]["search"]["images"],
         "search": {key: value for key, value in entry.items() if key not in (*_EXTENT, *_NAMED)},
         "name": name,
         "extractor": _searched_extractor(config, section, entry),

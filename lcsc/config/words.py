@@ -44,6 +44,8 @@ def _type_in_words(kind: str, node: Node, schema: Node) -> str:
             return "true or false"
         case "null":
             return "null"
+        case _ if "x-words" in node:
+            return str(node["x-words"])
         case _:
             return f"text that matches {node['pattern']}" if "pattern" in node else "text"
 

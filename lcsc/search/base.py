@@ -16,16 +16,22 @@ Coefficients = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Candidate:
-    """Coefficients [G, K], each row summing to 1, and where they came from (for people)."""
+    """Coefficients [G, K], each row summing to 1, and where they came from (for people).
+
+    ``iteration`` is that of the search noise to be scored on: 0 is the noise that all candidates share, others are
+    fresh.
+    """
 
     coefficients: Coefficients
     origin: str
+    iteration: int = 0
 
     @property
     def fingerprint(self) -> str:
-        """Hexadecimal sha256 of the coefficients' bytes and shape."""
+        """Hexadecimal sha256 of the coefficients' bytes and shape, and of the iteration where it is not 0."""
         values = np.ascontiguousarray(self.coefficients, dtype="<f8")
-        return hashlib.sha256(repr(values.shape).encode() + values.tobytes()).hexdigest()
+        fresh = f"noise {self.iteration} " if self.iteration else ""
+        return hashlib.sha256(f"{fresh}{values.shape!r}".encode() + values.tobytes()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -56,10 +62,16 @@ class Scored:
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """What is searched: rows of coefficients over checkpoints saved at ``steps``."""
+    """What is searched: rows of coefficients over checkpoints saved at ``steps``.
+
+    ``gram`` [G, K, K] are the inner products of the checkpoints' centred differences in each group, for searches
+    along principal axes. ``warm`` [G, K] is where an earlier search ended, one more start point.
+    """
 
     steps: tuple[int, ...]
     groups: int = 1
+    gram: NDArray[np.float64] | None = field(default=None, compare=False)
+    warm: Coefficients | None = field(default=None, compare=False)
 
     @property
     def K(self) -> int:  # noqa: N802 - the field's symbol

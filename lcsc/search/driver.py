@@ -17,10 +17,11 @@ from lcsc.search.budget import EXHAUSTED, Budget
 from lcsc.search.course import Course
 from lcsc.search.generations import Generation, chain_paths, check_shapes, read_chain, remove_foreign, write_generation
 from lcsc.search.journal import Journal
+from lcsc.search.patience import REASON, StoppingScore
 
 Done = Callable[[Score, bool], None]
 # Reasons to stop that are no cause for worry.
-EXPECTED = ("gradient", "decrease", "converged", "tried all", "no addition helps", *EXHAUSTED)
+EXPECTED = ("gradient", "decrease", "converged", "tried all", "no addition helps", "evaluations", REASON, *EXHAUSTED)
 ScoreAll = Callable[[Sequence[Candidate], Journal, bool, Done], list[Score]]
 
 
@@ -65,15 +66,16 @@ def run_generations(
     count: int,
     about: Mapping[str, Any],
     budget: Budget | None = None,
+    stopping: StoppingScore | None = None,
 ) -> Tally:
     """Run generations ``first`` to ``first + count - 1`` of ``search`` in ``folder``; the ones before must be there.
 
     ``score_all`` takes the candidates, the journal, whether gradients are wanted, and what to call for each score.
     ``about`` holds search, method, settings, protocol (its hash) and bank; a folder of others is refused. ``budget``
-    is that of the settings by default.
+    is that of the settings by default; ``stopping`` scores on stopping noise where the settings ask for patience.
     """
     journal = open_journal(folder, about)
-    course = resume(search, folder, first, about, budget, journal)
+    course = resume(search, folder, first, about, budget, journal, stopping)
     for path in remove_foreign(folder, first, about):
         logger.warning("%s: made by another search (settings, protocol or bank), removed", path)
     tally = Tally(best=_best(course.history))
@@ -86,7 +88,10 @@ def run_generations(
         _refuse_all_failed(scores, number)
         if candidates:
             course.tell(candidates, scores)
-        write_generation(folder, number, candidates, scores, about=about, state=course.state, reason=course.reason)
+        look = course.look if candidates else None
+        write_generation(
+            folder, number, candidates, scores, about=about, state=course.state, reason=course.reason, look=look
+        )
     ended = course.reason or search.reason
     if ended is not None:
         tell = logger.info if ended in EXPECTED else logger.warning
@@ -103,12 +108,13 @@ def resume(
     about: Mapping[str, Any],
     budget: Budget | None = None,
     journal: Journal | None = None,
+    stopping: StoppingScore | None = None,
 ) -> Course:
     """The course of ``search`` up to where it asks for generation ``first``; those before are read from ``folder``."""
     history = read_chain(chain_paths(folder, first), about)
     if history:
         check_shapes(chain_paths(folder, first)[-1], history[-1], search.space)
-    return Course(search, budget or Budget.of(about["settings"]), history, journal)
+    return Course(search, budget or Budget.of(about["settings"]), history, journal, stopping)
 
 
 def open_journal(folder: Path, about: Mapping[str, Any], writer: str = "") -> Journal:

@@ -14,6 +14,7 @@ from lcsc.evaluation import Score
 from lcsc.files import read_json, sha256_of, write_json
 from lcsc.protocol import require_bank, require_protocol
 from lcsc.search.base import Candidate, Scored, SearchSpace
+from lcsc.search.patience import Look
 
 KIND = "generation"
 
@@ -32,6 +33,8 @@ class Generation:
     parent: str | None
     reason: str | None = None
     """Why the search has stopped, where nothing was scored."""
+    look: Look | None = None
+    """What patience saw after it."""
     extractor: Mapping[str, str] | None = None
     """Name, words and sha256 of the extractor whose distance the search lowers, where the file says so."""
 
@@ -60,6 +63,7 @@ def write_generation(
     about: Mapping[str, Any],
     state: Mapping[str, Any],
     reason: str | None = None,
+    look: Look | None = None,
 ) -> None:
     """Write a generation; ``about`` holds method, search, settings, extractor, protocol and bank.
 
@@ -70,15 +74,15 @@ def write_generation(
     rows = [_row(candidate, score) for candidate, score in zip(candidates, scores, strict=True)]
     parent = sha256_of(generation_path(folder, number - 1)) if number else None
     record = {**about, "generation": number, "parent": parent, "candidates": rows, "state": dict(state)}
-    write_json(
-        generation_path(folder, number), {**record, "stopped": not rows, "reason": reason}, kind=KIND, indent=None
-    )
+    record |= {"stopped": not rows, "reason": reason, **({} if look is None else {"look": look.record()})}
+    write_json(generation_path(folder, number), record, kind=KIND, indent=None)
 
 
 def _row(candidate: Candidate, score: Score) -> dict[str, Any]:
     row = {"coefficients": candidate.coefficients.tolist(), "origin": candidate.origin}
     row |= {"score": score.value, "reason": score.reason}
     row |= {} if score.raced is None else {"raced": score.raced}
+    row |= {"noise": candidate.iteration} if candidate.iteration else {}
     return row if score.gradient is None else {**row, "gradient": score.gradient.tolist()}
 
 
@@ -89,7 +93,7 @@ def read_generation(path: Path) -> Generation:
         rows = record["candidates"]
         scored = tuple(
             Scored(
-                Candidate(np.asarray(row["coefficients"], dtype=np.float64), row["origin"]),
+                Candidate(np.asarray(row["coefficients"], dtype=np.float64), row["origin"], row.get("noise", 0)),
                 row["score"],
                 np.asarray(row["gradient"], dtype=np.float64) if "gradient" in row else None,
                 row.get("raced"),

@@ -1,8 +1,11 @@
 """Search along exact gradients of the score in the coefficients, one row for each group.
 
-The variables are the rows themselves. Gradients are projected on rows that sum to 0, and every point asked for on
-rows that sum to 1, so that rounding cannot carry the sums away. The score may be joined by a penalty
-λ‖A − A₀‖² towards the start A₀, and the coefficients may be bounded (see :class:`lcsc.search.domain.Rows`).
+The variables are the rows themselves, or steps along the principal axes of the checkpoints' differences (see
+:mod:`lcsc.search.coordinates`); rows sum to 1 throughout. The score may be joined by a penalty λ‖A − A₀‖² towards the
+start A₀, and the coefficients may be bounded (see :class:`lcsc.search.domain.Rows`).
+
+L-BFGS needs the same function at every evaluation: fixed noise. Adam does not, and on noise that is fresh each time no
+noise can be overfitted; its scores then belong to different protocols and only their course means anything.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import numpy as np
 from lcsc.errors import InputError, LcscError
 from lcsc.search.adam import Adam
 from lcsc.search.base import Candidate, Coefficients, Scored, Search, SearchSpace
+from lcsc.search.coordinates import Coordinates, OwnCoordinates, PrincipalCoordinates
 from lcsc.search.domain import Domain, Rows, Vector
 from lcsc.search.lbfgs import LBFGS
 from lcsc.search.starts import RATES, averages, written_start
@@ -24,9 +28,12 @@ DEFAULTS: Mapping[str, Any] = {
     "start": "best-average",
     "initial_rates": list(RATES),
     "optimiser": "lbfgs",
+    "noise": "fixed",
+    "axes": "coefficients",
     "penalty": 0.0,
     "bound": None,
 }
+NOISES, AXES = ("fixed", "fresh"), ("coefficients", "principal")
 
 
 class Optimiser(Protocol):
@@ -81,9 +88,10 @@ class Gradient(Search):
 
     Keys of ``settings``, with defaults in ``DEFAULTS``: start ("best-average", "last", "uniform", or rows [G, K] or
     [1, K] of an earlier search, which need no averages), initial_rates (of the EMA-shaped averages), optimiser
-    ("lbfgs" or "adam"), penalty (λ ≥ 0), bound (on |α|; null for none); of ``lbfgs``: history, line_evaluations,
-    gradient_tolerance, tolerance; of ``adam``: learning_rate, betas, epsilon, gradients (their number in all,
-    over which the learning rate falls to 0).
+    ("lbfgs" or "adam"), axes ("coefficients" or "principal", which needs ``space.gram``), penalty (λ ≥ 0), bound (on
+    |α|; null for none); of ``lbfgs``: history, line_evaluations, gradient_tolerance, tolerance; of ``adam``: noise
+    ("fixed" or "fresh"), learning_rate, betas, epsilon, gradients (their number in all, over which the learning rate
+    falls to 0).
     """
 
     method: ClassVar[str] = "gradient"
@@ -91,15 +99,11 @@ class Gradient(Search):
 
     def __init__(self, space: SearchSpace, settings: Mapping[str, Any]) -> None:
         super().__init__(space, {**DEFAULTS, **settings})
-        penalty = float(self.settings["penalty"])
-        if not (math.isfinite(penalty) and penalty >= 0):
-            raise InputError(f"searches: penalty {penalty} is no strength, expected 0 or more")
-        if self.settings["optimiser"] not in OPTIMISERS:
-            known = ", ".join(sorted(OPTIMISERS))
-            raise InputError(f"searches: optimiser {self.settings['optimiser']!r} is unknown, expected one of {known}")
-        self._penalty = penalty
-        self._domain = Rows(space.groups, space.K, self.settings["bound"])
-        self._start: Vector | None = None
+        _check(self.settings)
+        self._penalty = float(self.settings["penalty"])
+        self._rows = Rows(space.groups, space.K, self.settings["bound"])
+        self._start: Coefficients | None = None
+        self._coordinates: Coordinates | None = None
         self._optimiser: Optimiser | None = None
         if self.settings["start"] != "best-average":
             self._begin(written_start(self.settings["start"], space))
@@ -117,16 +121,19 @@ class Gradient(Search):
     @property
     def start(self) -> Coefficients | None:
         """A₀, the coefficients [G, K] that the optimiser set out from; None before they are known."""
-        return None if self._start is None else self._start.reshape(self._domain.shape).copy()
+        return None if self._start is None else self._start.copy()
 
     def ask(self) -> list[Candidate]:
         """The averages at first, then the optimiser's next point; nothing once it has stopped."""
         if self._optimiser is None:
-            return averages(self.space, self.settings["initial_rates"], self._domain)
+            return averages(self.space, self.settings["initial_rates"], self._rows)
         if self.stopped:
             return []
-        rows = self._optimiser.ask().reshape(self._domain.shape)
-        return [Candidate(rows, f"{self.settings['optimiser']} {self._optimiser.evaluations}")]
+        assert self._coordinates is not None
+        done = self._optimiser.evaluations
+        rows = self._coordinates.rows(self._optimiser.ask())
+        iteration = 1 + done if self.settings["noise"] == "fresh" else 0
+        return [Candidate(rows, f"{self.settings['optimiser']} {done}", iteration)]
 
     def tell(self, scored: Sequence[Scored]) -> None:
         """Take the scores of the averages, or score and gradient of the one point asked for."""
@@ -165,19 +172,36 @@ class Gradient(Search):
 
     def _begin(self, rows: Coefficients) -> None:
         """Set out from ``rows``, moved inside the bound where they are not."""
-        self._start = self._domain.project(np.asarray(rows, dtype=np.float64).reshape(-1))
+        inside = self._rows.project(np.asarray(rows, dtype=np.float64).reshape(-1))
+        self._start = inside.reshape(self._rows.shape)
+        if self.settings["axes"] == "principal":
+            self._coordinates = PrincipalCoordinates(self._start, self.space.gram)
+        else:
+            self._coordinates = OwnCoordinates(self._start, self._rows)
         make = OPTIMISERS[self.settings["optimiser"]]
-        self._optimiser = make(self._start, self._domain, self.settings)
+        self._optimiser = make(self._coordinates.start, self._coordinates.domain, self.settings)
 
     def _objective(self, item: Scored) -> tuple[float, Vector]:
-        """Score and projected gradient [n] with the penalty's; NaN where the candidate has no score."""
+        """Score and gradient [n] in the optimiser's numbers with the penalty's; NaN where there is no score."""
         assert self._start is not None
-        point = np.asarray(item.candidate.coefficients, dtype=np.float64).reshape(-1)
+        assert self._coordinates is not None
         if item.score is None:
-            return math.nan, np.full(point.shape, math.nan)
+            return math.nan, np.full(self._coordinates.start.shape, math.nan)
         if item.gradient is None:
             raise LcscError("gradient: found a score without its gradient, expected both; score with gradients")
-        away = point - self._start
-        rows = np.asarray(item.gradient, dtype=np.float64).reshape(self._domain.shape)
-        slope = (rows - rows.mean(axis=1, keepdims=True)).reshape(-1) + 2 * self._penalty * away
-        return item.score + self._penalty * float(np.sum(away * away)), slope
+        away = np.asarray(item.candidate.coefficients, dtype=np.float64) - self._start
+        rows = np.asarray(item.gradient, dtype=np.float64) + 2 * self._penalty * away
+        return item.score + self._penalty * float(np.sum(away * away)), self._coordinates.slope(rows)
+
+
+def _check(settings: Mapping[str, Any]) -> None:
+    penalty = float(settings["penalty"])
+    if not (math.isfinite(penalty) and penalty >= 0):
+        raise InputError(f"searches: penalty {penalty} is no strength, expected 0 or more")
+    for key, known in (("optimiser", sorted(OPTIMISERS)), ("noise", NOISES), ("axes", AXES)):
+        if settings[key] not in known:
+            raise InputError(f"searches: {key} {settings[key]!r} is unknown, expected one of {', '.join(known)}")
+    if settings["noise"] == "fresh" and settings["optimiser"] == "lbfgs":
+        raise InputError("searches: noise fresh with optimiser lbfgs, expected adam, or fixed noise")
+    if settings["axes"] == "principal" and settings["bound"] is not None:
+        raise InputError("searches: bound with axes principal, expected axes coefficients, or bound null")

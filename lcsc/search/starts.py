@@ -19,14 +19,17 @@ RATES = (0.9, 0.94, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995)
 def averages(space: SearchSpace, rates: Sequence[float], domain: Domain | None = None) -> list[Candidate]:
     """The last checkpoint, the uniform average and EMA-shaped ones of ``rates``, inside ``domain``; none twice.
 
-    One row is repeated for each group.
+    One row is repeated for each group. Where an earlier search ended (``space.warm``) comes first.
     """
     chosen_domain: Domain = WholeSpace() if domain is None else domain
     rows = [("last", averaging.single(space.K, space.K - 1)), ("uniform", averaging.uniform(space.K))]
     rows += [(f"ema-shaped {rate:g}", averaging.ema_shaped(space.steps, rate)) for rate in rates]
+    repeated = [(origin, np.repeat(row, space.groups, axis=0)) for origin, row in rows]
+    if space.warm is not None:
+        repeated.insert(0, ("warm start", space.warm))
     chosen: dict[str, Candidate] = {}
-    for origin, row in rows:
-        point = np.repeat(row, space.groups, axis=0).reshape(-1)
+    for origin, start in repeated:
+        point = start.reshape(-1)
         inside = point if chosen_domain.contains(point) else chosen_domain.project(point)
         candidate = Candidate(inside.reshape(space.groups, space.K), origin)
         chosen.setdefault(candidate.fingerprint, candidate)

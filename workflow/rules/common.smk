@@ -140,8 +140,26 @@ def measures(run, entry=None):
 
 
 def search_measures(run, search):
-    """The named inputs of the rounds of a search."""
-    return measures(run, RUNS[run]["searches"][search])
+    """The named inputs of the rounds of a search; ``warm`` is the choice of an earlier one, where it starts there."""
+    entry = RUNS[run]["searches"][search]
+    warm = entry.get("warm_start")
+    place = warm and f"results/{warm['run'] or run}/search/{warm['search']}"
+    return {
+        **measures(run, entry),
+        "warm": f"{place}/selection.json" if warm else [],
+    }
+
+
+def own_measures(run, search):
+    """The extractor of a search's own and its statistics; none where it takes the run's."""
+    entry = RUNS[run]["searches"][search]
+    own = measures(run, entry)
+    return [own["extractor"], own["reference"]] if entry.get("extractor") else []
+
+
+def warm_options(wildcards, input):
+    """The same as an option of `lcsc search`."""
+    return ["--warm-start", input.warm] if input.warm else []
 
 
 def further_measures(run):

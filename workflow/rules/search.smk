@@ -65,12 +65,13 @@ for run, search, first, count in search_rounds():
             device=DEVICE,
         params:
             settings=settings("search", run, search),
+            warm=warm_options,
             folder=lambda wildcards, output: Path(output.generations[0]).parent,
             first=first,
             number=count,
         shell:
             "lcsc search --settings {params.settings:q} --bank {input.bank:q} --extractor {input.extractor:q}"
-            " --reference {input.reference:q} --first {params.first} --count {params.number}"
+            " --reference {input.reference:q} {params.warm:q} --first {params.first} --count {params.number}"
             " --cores {threads} --output {params.folder:q} --device {resources.device}"
             " --log {log:q} --timing {output.timing:q}"
 
@@ -80,6 +81,7 @@ rule select:
     input:
         unpack(lambda wildcards: measures(wildcards.run)),
         generations=lambda wildcards: generations(wildcards.run, wildcards.search),
+        searched=lambda wildcards: own_measures(wildcards.run, wildcards.search),
     output:
         selection="results/{run}/search/{search}/selection.json",
         timing="results/{run}/timings/select-{search}.json",
@@ -99,7 +101,11 @@ rule select:
         device=DEVICE,
     params:
         settings=settings_of("select"),
+        searched=lambda wildcards, input: (
+            ["--searched", *input.searched] if input.searched else []
+        ),
     shell:
         "lcsc select --settings {params.settings:q} --bank {input.bank:q} --extractor {input.extractor:q}"
-        " --reference {input.reference:q} --generations {input.generations:q} --cores {threads}"
+        " --reference {input.reference:q} --generations {input.generations:q} {params.searched:q}"
+        " --cores {threads}"
         " --output {output.selection:q} --device {resources.device} --log {log:q} --timing {output.timing:q}"

@@ -27,11 +27,12 @@ for run, search in sharded_searches():
             device=DEVICE,
         params:
             settings=settings("search", run, search),
+            warm=warm_options,
             folder=f"results/{run}/search/{search}",
             number=shard_count(run, search),
         shell:
             "lcsc shard --settings {params.settings:q} --bank {input.bank:q} --extractor {input.extractor:q}"
-            " --reference {input.reference:q} --search {params.folder:q} --generation {wildcards.generation}"
+            " --reference {input.reference:q} {params.warm:q} --search {params.folder:q} --generation {wildcards.generation}"
             " --shard {wildcards.shard}/{params.number} --stage forward"
             " --cores {threads} --output {output.share:q} --device {resources.device} --log {log:q}"
 
@@ -63,11 +64,12 @@ for run, search in sharded_searches():
                 device=DEVICE,
             params:
                 settings=settings("search", run, search),
+                warm=warm_options,
                 folder=f"results/{run}/search/{search}",
                 number=shard_count(run, search),
             shell:
                 "lcsc shard --settings {params.settings:q} --bank {input.bank:q} --extractor {input.extractor:q}"
-                " --reference {input.reference:q} --search {params.folder:q} --generation {wildcards.generation}"
+                " --reference {input.reference:q} {params.warm:q} --search {params.folder:q} --generation {wildcards.generation}"
                 " --shard {wildcards.shard}/{params.number} --stage backward --forward {input.forward:q}"
                 " --cores {threads} --output {output.share:q} --device {resources.device} --log {log:q}"
 
@@ -95,8 +97,9 @@ for run, search in sharded_searches():
             runtime=60,
         params:
             settings=settings("search", run, search),
+            warm=warm_options,
             folder=subpath(output.generation, parent=True),
         shell:
             "lcsc search --settings {params.settings:q} --bank {input.bank:q} --extractor {input.extractor:q}"
-            " --reference {input.reference:q} --first {wildcards.generation} --count 1 --shards {input.shards:q}"
+            " --reference {input.reference:q} {params.warm:q} --first {wildcards.generation} --count 1 --shards {input.shards:q}"
             " --output {params.folder:q} --log {log:q} --timing {output.timing:q}"
