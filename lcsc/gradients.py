@@ -132,8 +132,7 @@ class GradientEvaluator:
                     ]
             return np.concatenate(found)
 
-        found = self.workers.map(work, [part for part in parts if part[1] > part[0]])
-        return np.concatenate(found) if found else np.zeros((0, self.extractor.dimension), np.float32)
+        return _joined(self.workers.map(work, [part for part in parts if part[1] > part[0]]), self.extractor.dimension)
 
     def slopes(self, features: FeatureArray) -> tuple[float | None, Slopes | None, str | None]:
         """Between the passes: the distance of all ``features`` [N, D] and its slopes in them, or the reason."""
@@ -215,6 +214,18 @@ def refused_gradient(gradient: Float64Array) -> str | None:
     return None if np.isfinite(gradient).all() else "the gradient is not finite"
 
 
+def _joined(found: list[FeatureArray], dimension: int) -> FeatureArray:
+    """All rows in one array; ``found`` is emptied on the way, so that they are not there twice."""
+    dtype = found[0].dtype if found else np.dtype(np.float32)
+    rows = np.empty((sum(map(len, found)), dimension), dtype)
+    stop = len(rows)
+    while found:
+        part = found.pop()
+        rows[stop - len(part) : stop] = part
+        stop -= len(part)
+    return rows
+
+
 def _exact(features: torch.Tensor) -> torch.Tensor:
     """NumPy has no bfloat16, and float16 sums are no use."""
     return features if features.dtype in (torch.float32, torch.float64) else features.float()
@@ -222,6 +233,7 @@ def _exact(features: torch.Tensor) -> torch.Tensor:
 
 def _not_differentiable(extractor: Extractor) -> InputError:
     return InputError(
-        f"extractor {extractor.name}: is not differentiable, expected one that is for a gradient search; search with "
-        f"a differentiable resize of it and report with {extractor.name}, or use a value search such as evolution"
+        f"extractor {extractor.name}: is not differentiable, expected one that is for a gradient search; name its twin "
+        f"with a differentiable resize (lcsc.extractors.resizing.write_twin) as the search's `extractor` and report "
+        f"with {extractor.name}, or use a value search such as evolution"
     )

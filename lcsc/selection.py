@@ -68,3 +68,23 @@ def select(
         raise LcscError(f"selection: no finalist could be scored ({scores[0].reason}); check the generator's settings")
     chosen = min(range(len(scores)), key=lambda index: scores[index].order)
     return {"finalists": records, "chosen": chosen}
+
+
+def by_searched(
+    context: Context,
+    evaluator: Evaluator,
+    rows: Sequence[dict[str, Any]],
+    found: dict[str, Any],
+    groups: Groups | None = None,
+) -> dict[str, Any]:
+    """What the extractor that was searched says of the images of the chosen finalist, on the same noise.
+
+    ``difference`` is what the choosing extractor's distance is above it: for twins that differ by their resize alone,
+    what the resize makes.
+    """
+    chosen = found["chosen"]
+    (score,) = score_candidates(context, evaluator, [rows[chosen]["item"].candidate], groups=groups)
+    own = found["finalists"][chosen]["selection_score"]
+    difference = None if score.value is None else own - score.value
+    record = {"extractor": evaluator.extractor.name, "sha256": evaluator.extractor.identity}
+    return {**record, "selection_score": score.value, "reason": score.reason, "difference": difference}

@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lcsc.cli.settings import Cost, measured, step_settings_of
+from lcsc.errors import InputError
 from lcsc.files import canonical_json, read_json, replacing, write_json
 from lcsc.progress import logger
 from lcsc.runtime import deterministic, limit_threads_before_imports, resolve_device
 
 if TYPE_CHECKING:
+    from lcsc.evaluation import Evaluator
     from lcsc.extractors import Extractor
     from lcsc.metrics.reference_file import ReferenceFile
     from lcsc.protocol import Protocol
     from lcsc.scoring import Context
+    from lcsc.search.generations import Generation
 
 
 @contextmanager
@@ -109,7 +112,7 @@ def select(options: argparse.Namespace) -> None:
         from lcsc.groups import make_groups
         from lcsc.protocol import require_bank
         from lcsc.search.generations import read_chain
-        from lcsc.selection import finalists
+        from lcsc.selection import by_searched, finalists
         from lcsc.selection import select as choose
 
         extractor, reference = searched_measure(options, context)
@@ -122,6 +125,10 @@ def select(options: argparse.Namespace) -> None:
         evaluator = context.evaluator(extractor, reference, "selection", images)
         rows = finalists(generations, int(settings["finalists"]))
         found = choose(context, evaluator, rows, make_groups(context.bank.tensors, groups))
+        if options.searched:
+            searched = _searched_evaluator(options, context, generations[0], images)
+            kind = make_groups(context.bank.tensors, groups)
+            found["searched"] = by_searched(context, searched, rows, found, kind)
         record = {"search": settings["name"], "method": generations[0].settings["method"], "groups": groups}
         record |= {"protocol": protocol.hash, "bank": context.bank.identity, "extractor": extractor.identity}
         record |= {"searched_extractor": generations[0].extractor or extractor.record}
@@ -129,6 +136,23 @@ def select(options: argparse.Namespace) -> None:
         record |= {"images": images, "evaluations": len(scored)}
         write_json(options.output, {**record, **found}, kind="selection")
         cost.evaluations, cost.images = len(rows), len(rows) * images
+
+
+def _searched_evaluator(
+    options: argparse.Namespace, context: Context, generation: Generation, images: int
+) -> Evaluator:
+    """The extractor that was searched, on selection noise; another one is refused."""
+    from lcsc.scoring import load_measures, require_training_part
+
+    extractor, reference = options.searched
+    (found,), (statistics,) = load_measures([extractor], [reference], context.device)
+    require_training_part(statistics)
+    expected = (generation.extractor or {}).get("sha256", found.identity)
+    if found.identity != expected:
+        raise InputError(
+            f"{extractor}: is extractor {found.identity[:12]}, expected {expected[:12]}, which was searched; give that"
+        )
+    return context.evaluator(found, statistics, "selection", images)
 
 
 def evaluate(options: argparse.Namespace) -> None:

@@ -17,7 +17,7 @@ from torch import nn
 
 from lcsc.checkpoints.safetensors_files import SafetensorsFormat
 from lcsc.errors import InputError
-from lcsc.extractors import classifier, pixels
+from lcsc.extractors import classifier, pixels, resizing
 from lcsc.files import canonical_json, sha256_of
 
 FORMAT, FORMAT_VERSION = "lcsc-extractor", 1
@@ -35,6 +35,11 @@ class Extractor:
     module: nn.Module
     device: torch.device
     about: Mapping[str, Any]
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether features have gradients in the images, as a gradient search needs."""
+        return resizing.differentiable(self.about)
 
     @property
     def words(self) -> str:
@@ -61,6 +66,7 @@ def save_extractor(path: Path | str, body: nn.Module, about: Mapping[str, Any]) 
     """Write a trained body and what it is (kind, name, architecture, dimension, image_shape ...).
 
     ``pixels`` in ``about`` makes them features, too (:mod:`lcsc.extractors.pixels`); ``dimension`` is the body's.
+    ``resize`` has images resized before (:mod:`lcsc.extractors.resizing`).
     """
     record = {"format": FORMAT, "format_version": FORMAT_VERSION, **about}
     SafetensorsFormat().write(Path(path), body.state_dict(), {"about": canonical_json(record)})
@@ -100,18 +106,21 @@ def _about(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     if about["kind"] not in LOADERS:
         raise InputError(f"{path}: kind is {about['kind']!r}, expected one of {', '.join(sorted(LOADERS))}")
     pixels.check(about, str(path))
+    resizing.check(about, str(path))
     return about
 
 
 def _load_classifier(path: Path, tensors: Tensors, about: Mapping[str, Any]) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
-        body = classifier.build_body(str(about.get("architecture")), about["image_shape"], int(about["dimension"]))
+        body = classifier.build_body(
+            str(about.get("architecture")), resizing.body_shape(about), int(about["dimension"])
+        )
     try:
         body.load_state_dict(dict(tensors))
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: does not hold a {about['architecture']} body ({reason}); train it again") from error
-    return pixels.attach(body, about)
+    return pixels.attach(resizing.attach(body, about), about)
 
 
 LOADERS: dict[str, Callable[[Path, Tensors, Mapping[str, Any]], nn.Module]] = {classifier.KIND: _load_classifier}
