@@ -184,8 +184,6 @@ def _add_scoring(commands: Any) -> None:
     parser.add_argument("--generations", type=Path, nargs="+", required=True, help="all generations' files, in order")
     text = "the extractor that was searched, where it is another one, and its statistics: their distance is recorded"
     parser.add_argument("--searched", type=Path, nargs=2, metavar=("EXTRACTOR", "REFERENCE"), help=text)
-    text = "the extractor that was searched, where it is another one, and its statistics: their distance is recorded"
-    parser.add_argument("--searched", type=Path, nargs=2, metavar=("EXTRACTOR", "REFERENCE"), help=text)
     parser.add_argument("--output", type=Path, required=True, help="selection.json")
     parser = _scoring(commands, "evaluate", "the final evaluation on report noise")
     parser.add_argument("--baselines", type=Path, required=True)
