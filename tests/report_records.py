@@ -28,6 +28,7 @@ LEVELS = {
 SEARCH_LEVELS = (83.4, 74.8, 47.1, 42.9)
 
 
+JOINT = "joint (cnn + pixels)"
 GUARDS = {"last": (0.71, 0.86), "ema": (0.76, 0.88)}  # precision and recall; others have (0.7, 0.95)
 REAL_GUARD = {"kd": {"held-out": {"mean": -0.02, "spread": 0.03}}, "precision": 0.97, "recall": 0.94}
 REAL_GUARD |= {"density": 1.01, "coverage": 0.965}
@@ -68,10 +69,11 @@ def make_run(
     factor: float = 1.0,
     failed: Sequence[int] = (),
     kept: float | None = 0.62,
+    own: Sequence[str] = (),
 ) -> ReportInputs:
     """Write all records of a run below ``folder``; candidates numbered in ``failed`` have no score.
 
-    The searches keep ``kept`` of their gain.
+    The searches keep ``kept`` of their gain; those in ``own`` lowered the distance by an extractor of their own.
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = [*LEVELS, *searches]
@@ -85,6 +87,7 @@ def make_run(
     for place, search in enumerate(searches):
         title = label if place == 0 else f"LCSC ({search})"
         methods.append(method_record(search, title, "search", weights, [v * (1 + 0.1 * place) for v in search_levels]))
+        methods[-1]["searched_extractor"] = searched_extractor(search in own)
         held_out = 0.3 if kept is None else 0.5 * kept
         methods[-1]["gain"] = {
             "searched": 0.5, "spread": 0.01, "held_out": held_out, "column": "mlp/held-out", "kept": kept,
@@ -119,9 +122,9 @@ def make_run(
     }  # fmt: skip
     write_json(folder / "evaluation.json", evaluation, kind="evaluation")
     write_json(folder / "baselines.json", baselines_record(), kind="baselines")
-    selections = [write_selection(folder, search, groups, factor) for search in searches]
+    selections = [write_selection(folder, search, groups, factor, search in own) for search in searches]
     files = [
-        write_generation(folder, search, number, population, groups, factor, failed)
+        write_generation(folder, search, number, population, groups, factor * (7 if search in own else 1), failed)
         for search in searches
         for number in range(generations)
     ]
@@ -184,7 +187,11 @@ def baselines_record() -> dict[str, Any]:
     return {"protocol": "cd" * 32, "images": 10000, "entries": entries, "chosen": chosen}
 
 
-def write_selection(folder: Path, search: str, groups: int, factor: float) -> Path:
+def searched_extractor(own: bool) -> dict[str, str]:
+    return {"name": "joint", "words": JOINT, "sha256": "1" * 64} if own else {"name": "cnn", "words": "cnn"}
+
+
+def write_selection(folder: Path, search: str, groups: int, factor: float, own: bool = False) -> Path:
     finalists = [
         {
             "coefficients": [searched_row(place + group) for group in range(groups)],
@@ -196,7 +203,7 @@ def write_selection(folder: Path, search: str, groups: int, factor: float) -> Pa
     path = folder / "search" / search / "selection.json"
     record = {
         "search": search, "method": "evolution", "protocol": "cd" * 32, "finalists": finalists, "chosen": 0,
-        "evaluations": 1500,
+        "evaluations": 1500, "searched_extractor": searched_extractor(own),
     }  # fmt: skip
     write_json(path, record, kind="selection")
     return path

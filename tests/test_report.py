@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from report_records import STEPS, ema_row, make_run, searched_row
+from report_records import JOINT, STEPS, ema_row, make_run, searched_row
 
 from lcsc.errors import InputError
 from lcsc.files import write_json
@@ -200,6 +200,40 @@ def test_several_searches_and_groups(tmp_path: Path) -> None:
     assert "LCSC (gradient-tensor)" in text
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "rows of single parameter groups" in page
+
+
+@pytest.mark.parametrize(
+    ("searches", "own", "mark", "panels"),
+    [
+        (("evolution", "gradient"), (), "searched", ["cnn"]),
+        (("evolution", "gradient"), ("gradient",), "searched by some", ["cnn", "joint"]),
+        (("gradient", "evolution"), ("gradient",), "searched by some", ["cnn", "joint"]),
+        (("gradient",), ("gradient",), "chose finalists", ["joint"]),
+    ],
+)
+def test_scores_by_different_extractors_share_no_axis_and_the_words_are_true(
+    tmp_path: Path, searches: Sequence[str], own: Sequence[str], mark: str, panels: list[str]
+) -> None:
+    label = f"LCSC ({searches[0]})"
+    inputs = make_run(tmp_path / "run", searches=searches, own=own, label=label, generations=2, population=3)
+    text = make_report(inputs, tmp_path / "report.html", tmp_path / "figures")
+    drawn = (tmp_path / "figures" / "convergence.svg").read_text(encoding="utf-8")
+    assert drawn.count('id="convergence-axes_') == len(panels)
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    (alt,) = [alt for alt in page.alts if alt.startswith("Distance over evaluations")]
+    assert [name for name in ("cnn", "joint") if f"By FD ({name}):" in alt] == (panels if len(panels) > 1 else [])
+    assert ("Line: Best EMA-shaped start 980" in alt) == ("joint" in panels)
+    assert ("Best EMA (EMA 0.97) 138" in alt) == ("cnn" in panels)
+    words = page.words
+    assert (f"FD ({JOINT}), which no column shows, was lowered by LCSC (gradient)" in text) == bool(own)
+    assert f"cnn ({mark})" in words
+    assert ("* the extractor that was searched:" in text) == (not own)
+    lowered = searches[0] in own
+    assert ("By the extractor that was searched, FD (cnn)" in words) == (not lowered)
+    assert (f"What it lowered is FD ({JOINT})." in words) == lowered
+    with (tmp_path / "figures" / "convergence.csv").open(encoding="utf-8") as stream:
+        rows = {(row["search"], row["extractor"]) for row in csv.DictReader(stream)}
+    assert rows == {(search, "joint" if search in own else "cnn") for search in searches}
 
 
 def test_without_generations_and_timings_there_is_still_a_report(small: ReportInputs, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from lcsc.report.headline import BASE, HELD_OUT, compare_to_base
 from lcsc.report.numbers import fixed
 from lcsc.report.reading import read_evaluation
 from lcsc.report.records import Column, Evaluation
+from lcsc.report.searched import ALL, mark, no_evidence
 
 RECORD = "evaluation.json"
 GAP = 3
@@ -35,13 +36,15 @@ class Ratio:
 class Comparison:
     """Runs (name and file of each), the columns they share and the ratios of their methods.
 
-    ``same_protocol`` tells whether every column was measured the same way in all runs.
+    ``same_protocol`` tells whether every column was measured the same way in all runs; ``marks`` what the extractor
+    of searched columns did in each (see :mod:`lcsc.report.searched`).
     """
 
     runs: tuple[tuple[str, str], ...]
     columns: tuple[Column, ...]
     ratios: tuple[Ratio, ...]
     same_protocol: bool
+    marks: tuple[str, ...] = (ALL,)
 
     @property
     def record(self) -> dict[str, Any]:
@@ -62,7 +65,7 @@ class Comparison:
             lines += ["", *_aligned(self._block(column))]
         lines += ["", *(f"#{number} {run}: {file}" for number, (run, file) in enumerate(self.runs, 1))]
         if any(column.searched for column in self.columns):
-            lines += ["", "* the extractor that was searched: its distance alone is no evidence"]
+            lines += ["", f"* {no_evidence(self.marks)}"]
         if not self.same_protocol:
             lines += ["", "The runs were measured by different protocols: compare with care."]
         return "\n".join(line.rstrip() for line in lines) + "\n"
@@ -100,6 +103,7 @@ def compare(evaluations: Sequence[Path | str]) -> Comparison:
         columns=first.columns,
         ratios=tuple(_ratio(name, column, runs) for name in names for column in first.columns),
         same_protocol=all(run.protocols == first.protocols for run in runs),
+        marks=tuple(mark(run) for run in runs),
     )
 
 

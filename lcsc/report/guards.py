@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from lcsc.report.drawing import Data, Value
 from lcsc.report.gain import is_flagged, kept_notes
 from lcsc.report.records import Evaluation, Guard, Method
+from lcsc.report.searched import column_mark
 from lcsc.report.tables import Cell, Heading, Row, Table
 
 SHARES = ("precision", "recall", "density", "coverage")
@@ -17,8 +18,8 @@ def guards_table(evaluation: Evaluation, best: str = "") -> Table:
     """The table of all methods' guards, real images last; ``best`` is the row that the report is about."""
     extractors = _extractors(evaluation)
     headings = [Heading(GAIN, "kept", "gain/kept", decimals=2)]
-    for name, searched in extractors.items():
-        group = f"{name} ({'searched' if searched else 'no search used it'})"
+    for name, words in extractors.items():
+        group = f"{name} ({words})"
         headings.append(Heading(group, "KD", f"{name}/kd"))
         headings += [Heading(group, key, f"{name}/{key}", decimals=2) for key in SHARES]
     headings += [Heading(COPIES, key, f"copies/{key}", decimals=2) for key in ("ratio", "share")]
@@ -29,10 +30,10 @@ def guards_table(evaluation: Evaluation, best: str = "") -> Table:
     return Table(caption, tuple(headings), tuple(rows), best, guard_notes(evaluation))
 
 
-def _extractors(evaluation: Evaluation) -> dict[str, bool]:
-    """Whether it was searched, for each extractor; as in the result table, the searched one first."""
+def _extractors(evaluation: Evaluation) -> dict[str, str]:
+    """Whether it was searched, for each extractor in words; as in the result table, the searched one first."""
     columns = sorted(evaluation.columns, key=lambda column: (not column.searched, column.extractor))
-    return {column.extractor: column.searched for column in columns}
+    return {column.extractor: column_mark(column, evaluation, "no search used it") for column in columns}
 
 
 def _method_row(method: Method, extractors: Sequence[str]) -> Row:
@@ -69,7 +70,7 @@ def guard_notes(evaluation: Evaluation) -> tuple[str, ...]:
     return (
         *kept_notes(evaluation),
         "Gain kept: gain on the best EMA in log distance, held-out images and an extractor that no search used, over "
-        "the gain by the searched extractor and training images; both on report noise.",
+        "the gain by the extractor that the method itself searched and training images; both on report noise.",
         f"KD: kernel distance of features (unbiased, cubic kernel), mean over {made.kd_subsets} subsets of "
         f"{made.kd_images:,} images; smaller is better, about 0 at best; unlike FD, it assumes no Gaussian features.",
         f"Precision: share of images within reach of a real one (as far as its neighbour number {made.neighbours}). "

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from lcsc.report.gain import is_flagged, kept_words
 from lcsc.report.numbers import fixed, ratio
 from lcsc.report.records import Column, Evaluation, Measure, Method, Selection
+from lcsc.report.searched import own_extractor
 
 BASE = "ema"
 HELD_OUT = "held-out"
@@ -68,13 +69,17 @@ def headline(evaluation: Evaluation, selections: Sequence[Selection]) -> Headlin
         f"{fixed(ours.mean, decimals)} ± {fixed(ours.spread, decimals)} against "
         f"{fixed(theirs.mean, decimals)} ± {fixed(theirs.spread, decimals)}."
     )
+    own = own_extractor(method, evaluation)
     searched = next((c for c in evaluation.columns if c.part == column.part and c.searched), None)
     if searched is not None and searched != column:
         times = ratio(compare_to_base(method, evaluation, searched))
-        sentence += f" By the extractor that was searched, FD ({searched.extractor}), it is {times}."
+        did = "was searched" if own is None else "chose it"
+        sentence += f" By the extractor that {did}, FD ({searched.extractor}), it is {times}."
+    if own is not None:
+        sentence += f" What it lowered is FD ({own.words})."
     caveats = ["A searched distance alone is no evidence."] if column.searched else []
     caveats += [f"It {kept_words(method)}."] if is_flagged(method) else []
-    used = "that the search used" if column.searched else "that no search used"
+    used = ("that the search used" if own is None else "that chose it") if column.searched else "that no search used"
     return Headline(
         number=ratio(compare_to_base(method, evaluation, column)),
         number_words=f"the best EMA’s distance, by an extractor {used} ({column.extractor})",

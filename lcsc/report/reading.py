@@ -25,6 +25,7 @@ from lcsc.report.records import (
     Method,
     Rows,
     Samples,
+    Searched,
     Selection,
     Timing,
 )
@@ -84,7 +85,15 @@ def _method(fields: Fields, keys: Sequence[str], extractors: Sequence[str], chec
         copies=read_copies(fields.child("copies")),
         guards={name: read_guard(guards.child(name), real=False) for name in extractors},
         gain=read_gain(fields, keys),
+        searched=_searched(fields),
     )
+
+
+def _searched(fields: Fields) -> Searched | None:
+    if "searched_extractor" not in fields or fields.raw("searched_extractor") is None:
+        return None
+    found = fields.child("searched_extractor")
+    return Searched(found.text("name"), found.text("words"))
 
 
 def _hindsight(fields: Fields) -> Hindsight:
@@ -139,6 +148,7 @@ def read_selection(path: Path, checkpoints: int) -> Selection:
         coefficients=finalists[chosen].matrix("coefficients", checkpoints),
         selection_score=finalists[chosen].number_or_none("selection_score"),
         evaluations=fields.whole("evaluations"),
+        searched=_searched(fields),
     )
 
 

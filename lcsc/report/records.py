@@ -71,8 +71,19 @@ class Guarding:
 
 
 @dataclass(frozen=True)
+class Searched:
+    """The extractor whose distance a method lowered; ``words`` say what it is."""
+
+    name: str
+    words: str
+
+
+@dataclass(frozen=True)
 class Column:
-    """A distance that is reported: which extractor, which real images, and what real images reach (floor)."""
+    """A distance that is reported: which extractor, which real images, and what real images reach (floor).
+
+    ``searched``: by the extractor that chose among finalists, which methods searched that had none of their own.
+    """
 
     key: str
     extractor: str
@@ -95,6 +106,8 @@ class Method:
     copies: Copies
     guards: Mapping[str, Guard]
     gain: Gain | None
+    searched: Searched | None = None
+    """None where it is that which chose, or where the method lowered no distance."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +141,7 @@ class Evaluation:
 
     @property
     def searched_extractor(self) -> str:
-        """The extractor whose distance the searches lowered; empty where none did."""
+        """The extractor that chose among finalists, and that searches without one of their own lowered."""
         return next((column.extractor for column in self.columns if column.searched), "")
 
 
@@ -166,6 +179,8 @@ class Selection:
     coefficients: Rows
     selection_score: float | None
     evaluations: int
+    searched: Searched | None = None
+    """None where it is that which chose."""
 
 
 @dataclass(frozen=True)

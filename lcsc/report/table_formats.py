@@ -7,6 +7,7 @@ from html import escape
 from textwrap import wrap
 
 from lcsc.report.numbers import decimals_for, fixed, ratio
+from lcsc.report.searched import no_evidence
 from lcsc.report.tables import Cell, Heading, Row, Table
 
 GAP = 3  # spaces between columns of text
@@ -53,7 +54,7 @@ def text_table(table: Table, width: int = 100) -> str:
     for groups in _pages(table, texts, width - label_width):
         lines += ["", *_text_page(table, texts, groups, label_width)]
     if any(heading.searched for heading in table.headings):
-        lines += ["", "* the extractor that was searched: its distance alone is no evidence"]
+        lines += ["", f"* {no_evidence([table.mark])}"]
     lines += ["", *(wrapped for note in table.notes for wrapped in wrap(note, width, subsequent_indent="  "))]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
@@ -133,7 +134,7 @@ def _html_head(table: Table) -> str:
         f'<th scope="colgroup" colspan="{len(group)}">{escape(table.headings[group[0]].group)}</th>'
         for group in heading_groups(table)
     )
-    marks = {True: "searched", False: "not searched", None: ""}
+    marks = {True: table.mark, False: "not searched", None: ""}
     second = "".join(
         f'<th scope="col">{escape(heading.label)}<span class="mark">{marks[heading.searched]}</span></th>'
         for heading in table.headings

@@ -10,6 +10,7 @@ from lcsc.report.drawing import Data
 from lcsc.report.gain import kept_notes
 from lcsc.report.headline import BASE, compare_to_base
 from lcsc.report.records import Column, Evaluation, Measure, Method
+from lcsc.report.searched import ALL, mark, own_notes
 
 PARTS = {"held-out": "held-out images", "train": "training images"}
 NEIGHBOURS = "Distance to nearest"
@@ -56,13 +57,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a row for each method; ``best`` is the row that the report is about, ``notes`` stand below."""
+    """A table with a row for each method; ``best`` is the row that the report is about, ``notes`` stand below.
+
+    ``mark`` is what searched columns are marked with (see :mod:`lcsc.report.searched`).
+    """
 
     caption: str
     headings: tuple[Heading, ...]
     rows: tuple[Row, ...]
     best: str = ""
     notes: tuple[str, ...] = ()
+    mark: str = ALL
 
 
 def result_table(evaluation: Evaluation, best: str = "") -> Table:
@@ -78,8 +83,8 @@ def result_table(evaluation: Evaluation, best: str = "") -> Table:
     rows.insert(place, _hindsight_row(evaluation, columns, parts))
     rows.append(_floor_row(evaluation, columns, parts))
     caption = f"Run {evaluation.run}: {evaluation.blocks} blocks of {evaluation.images:,} images for each method"
-    notes = (*kept_notes(evaluation, flagged_only=True), *FOOTNOTES)
-    return Table(caption, tuple(headings), tuple(rows), best, notes)
+    notes = (*kept_notes(evaluation, flagged_only=True), *own_notes(evaluation), *FOOTNOTES)
+    return Table(caption, tuple(headings), tuple(rows), best, notes, mark(evaluation))
 
 
 def _method_row(method: Method, evaluation: Evaluation, columns: Sequence[Column], parts: Sequence[str]) -> Row:

@@ -1,4 +1,7 @@
-"""Convergence of the searches: every candidate, the best so far, and the baselines as lines."""
+"""Convergence of the searches: every candidate, the best so far, and the baselines as lines.
+
+Each extractor that was searched has a panel of its own (see :mod:`lcsc.report.figures.panels`).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lcsc.report.drawing import Drawing
 from lcsc.report.figures.labels import spread_apart
+from lcsc.report.figures.panels import Panel, alt_text, caption, detail_labels, make_panels
 from lcsc.report.figures.traces import Trace, candidate_data, generation_data, middle_of, or_none, trace
 from lcsc.report.numbers import short
 from lcsc.report.records import Baselines, Evaluation, Generation, Selection
@@ -18,9 +22,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAME = "convergence"
-LINES = ("last", "decayed", "ema")
 MANY_POINTS = 4000  # from here on points are drawn as pixels, which keeps the page small
-LABEL_GAP = 0.062  # of the axes' height
+LABEL_GAP = 0.062  # of the axes' height, where there is one panel
+HEIGHT, PANEL_HEIGHT, LEGEND_HEIGHT = 3.9, 2.9, 0.9  # inches: of one panel with its legend, else of each part
 
 
 def draw(
@@ -32,25 +36,30 @@ def draw(
 ) -> Drawing:
     """The figure and its numbers."""
     traces = [trace(s.search, generations.get(s.search, ())) for s in selections]
-    lines = {name: entry.score for name in LINES if (entry := baselines.best(name)) and entry.score is not None}
     labels = {method.name: method.label for method in evaluation.methods}
-    figure = new_figure(height=3.9)
-    axes = figure.add_subplot()
-    for one in traces:
-        _draw_search(axes, one, looks[one.search], labels[one.search])
-    _draw_choices(axes, traces, selections, looks)
-    _set_axes(axes, evaluation, traces, lines)
-    _draw_legend(figure, axes)
-    _draw_lines(axes, lines, labels, looks)
-    tips = _draw_tips(axes, traces, labels)
+    panels = make_panels(evaluation, baselines, selections, traces, generations)
+    figure = new_figure(height=HEIGHT if len(panels) == 1 else LEGEND_HEIGHT + PANEL_HEIGHT * len(panels))
+    all_axes = list(figure.subplots(len(panels), 1, squeeze=False)[:, 0])
+    for axes, panel in zip(all_axes, panels, strict=True):
+        for one in panel.traces:
+            _draw_search(axes, one, looks[one.search], labels[one.search])
+        if panel.chose:
+            _draw_choices(axes, panel, traces, selections, looks)
+        _set_axes(axes, panel, selections)
+    _draw_legend(figure, all_axes)
+    gap = LABEL_GAP * (1 if len(panels) == 1 else HEIGHT / PANEL_HEIGHT)
+    for axes, panel in zip(all_axes, panels, strict=True):
+        _draw_lines(axes, panel.lines, {**labels, **panel.labels}, looks, gap)
+    tips = _draw_tips(all_axes[0], traces, labels)
+    alt = alt_text(panels, labels)
     return Drawing(
         name=NAME,
-        title="Convergence of the search",
-        alt=_alt(traces, lines, labels),
-        caption=_caption(baselines, traces),
-        svg=svg_text(figure, NAME, _alt(traces, lines, labels), tips),
-        data=candidate_data(traces, generations),
-        details=generation_data(traces, labels),
+        title="Convergence of the search" if len(traces) == 1 else "Convergence of the searches",
+        alt=alt,
+        caption=caption(baselines, panels),
+        svg=svg_text(figure, NAME, alt, tips),
+        data=candidate_data(traces, generations, {one.search: p.extractor for p in panels for one in p.traces}),
+        details=generation_data(traces, detail_labels(panels, labels)),
     )
 
 
@@ -79,12 +88,14 @@ def _draw_search(axes: Axes, one: Trace, look: Look, label: str) -> None:
 
 
 def _draw_choices(
-    axes: Axes, traces: Sequence[Trace], selections: Sequence[Selection], looks: Mapping[str, Look]
+    axes: Axes, panel: Panel, traces: Sequence[Trace], selections: Sequence[Selection], looks: Mapping[str, Look]
 ) -> None:
+    """Of all searches, since all were chosen by one extractor; those without a curve here stand at the right."""
+    end = max([1, *(len(one.scores) for one in panel.traces)])
     for one, selection in zip(traces, selections, strict=True):
         if selection.selection_score is not None:
             axes.plot(
-                [max(len(one.scores), 1)],
+                [max(len(one.scores), 1) if one in panel.traces else end],
                 [selection.selection_score],
                 marker="D",
                 linestyle="none",
@@ -92,19 +103,20 @@ def _draw_choices(
                 markeredgecolor="white",
                 markersize=8,
                 clip_on=False,
-                label="choice, on selection noise",
+                label="choice, on selection noise" if one in panel.traces else f"choice of {fit(selection.search)}",
                 zorder=6,
             )
 
 
-def _set_axes(axes: Axes, evaluation: Evaluation, traces: Sequence[Trace], lines: Mapping[str, float]) -> None:
-    scores = sorted(score for one in traces for score in one.scores if score is not None)
-    axes.set_xlim(0, max([1, *(len(one.scores) for one in traces)]))
+def _set_axes(axes: Axes, panel: Panel, selections: Sequence[Selection]) -> None:
+    scores = sorted(score for one in panel.traces for score in one.scores if score is not None)
+    axes.set_xlim(0, max([1, *(len(one.scores) for one in panel.traces)]))
     axes.set_xlabel("Evaluations (candidates scored)")
-    extractor = evaluation.searched_extractor
-    axes.set_ylabel(f"FD ({extractor}), training images" if extractor else "Score")
+    axes.set_ylabel(f"FD ({fit(panel.extractor)}), training images" if panel.extractor else "Score")
     # The worst candidates of a population lie far away; the range shows what is near the baselines.
-    shown = [*scores[: max(1, round(0.97 * len(scores)))], *lines.values()]
+    shown = [*scores[: max(1, round(0.97 * len(scores)))], *panel.lines.values()]
+    if panel.chose:
+        shown += [s.selection_score for s in selections if s.selection_score is not None]
     if shown and min(shown) > 0:
         low, high = min(shown) / 1.12, max(shown) * 1.12
         if high / low > 4:
@@ -113,9 +125,10 @@ def _set_axes(axes: Axes, evaluation: Evaluation, traces: Sequence[Trace], lines
         axes.set_ylim(low, high)
 
 
-def _draw_legend(figure: Figure, axes: Axes) -> None:
+def _draw_legend(figure: Figure, all_axes: Sequence[Axes]) -> None:
     # One entry for each label: several searches share "no score" and "choice".
-    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    found = [pair for axes in all_axes for pair in zip(*reversed(axes.get_legend_handles_labels()), strict=True)]
+    handles = dict(found)
     if handles:
         figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=2)
 
@@ -128,10 +141,12 @@ def _plain_log_ticks(axes: Axes) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _draw_lines(axes: Axes, lines: Mapping[str, float], labels: Mapping[str, str], looks: Mapping[str, Look]) -> None:
+def _draw_lines(
+    axes: Axes, lines: Mapping[str, float], labels: Mapping[str, str], looks: Mapping[str, Look], gap: float
+) -> None:
     to_axes = axes.transData + axes.transAxes.inverted()
     heights = [float(to_axes.transform((0, value))[1]) for value in lines.values()]
-    for (name, value), height in zip(lines.items(), spread_apart(heights, LABEL_GAP), strict=True):
+    for (name, value), height in zip(lines.items(), spread_apart(heights, gap), strict=True):
         look = looks[name]
         axes.axhline(value, color=look.colour, linestyle=look.dash, linewidth=1.6, zorder=3)
         axes.annotate(
@@ -169,29 +184,3 @@ def _draw_tips(axes: Axes, traces: Sequence[Trace], labels: Mapping[str, str]) -
                 f"best so far {or_none(best[end - 1])}, median of the generation {middle}"
             )
     return tips
-
-
-def _alt(traces: Sequence[Trace], lines: Mapping[str, float], labels: Mapping[str, str]) -> str:
-    sentences = []
-    for one in traces:
-        best = one.best_so_far()
-        if best and best[-1] is not None:
-            first = next(score for score in best if score is not None)
-            sentences.append(
-                f"{labels[one.search]} goes from {short(first)} to {short(best[-1])} in {len(best):,} evaluations."
-            )
-        else:
-            sentences.append(f"{labels[one.search]} has no scored candidate.")
-    known = ", ".join(f"{labels.get(name, name)} {short(value)}" for name, value in lines.items())
-    return f"Distance over evaluations. {' '.join(sentences)} Baselines: {known or 'none'}."
-
-
-def _caption(baselines: Baselines, traces: Sequence[Trace]) -> str:
-    failed = sum(score is None for one in traces for score in one.scores)
-    caption = (
-        "Points: candidates on search noise; thick line: the best so far. Dashed lines: baselines on "
-        f"selection noise ({baselines.images:,} images), the noise on which the finalists are scored again "
-        "(diamond). What is lowest on search noise is lucky there, so the diamond is a bit higher as a rule. "
-        "An evaluation with its gradient costs four to five times as much as one without."
-    )
-    return caption + (f" {failed:,} candidates have no score (crosses at the top)." if failed else "")

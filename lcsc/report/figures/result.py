@@ -9,6 +9,7 @@ from lcsc.report.drawing import Drawing
 from lcsc.report.headline import BASE, HELD_OUT, compare_to_base
 from lcsc.report.numbers import decimals_for, fixed, ratio
 from lcsc.report.records import Column, Evaluation
+from lcsc.report.searched import column_mark
 from lcsc.report.style import INK, MUTED, Look, fit, new_figure
 from lcsc.report.svg import svg_text
 
@@ -62,7 +63,7 @@ def _draw_panel(axes: Axes, evaluation: Evaluation, column: Column, looks: Mappi
         offset = min(measure.mean + measure.spread, limit) + 0.03 * limit
         axes.text(offset, place, text, va="center", fontsize=9, color=INK, fontweight=weight)
     axes.axvline(column.floor, color=INK, linestyle=(0, (1, 1.6)), linewidth=1.2)
-    mark = "searched" if column.searched else "seen by no search"
+    mark = column_mark(column, evaluation, "seen by no search")
     axes.set_title(f"FD ({column.extractor})")
     axes.set_title(mark, loc="right", fontsize=9, fontweight="normal", color=MUTED)
     axes.set_xlim(0, 1.62 * limit)

@@ -49,8 +49,10 @@ def or_none(value: float | None) -> str:
     return "none" if value is None else short(value)
 
 
-def candidate_data(traces: Sequence[Trace], generations: Mapping[str, Sequence[Generation]]) -> Data:
-    """Every candidate of every search with the best score up to it."""
+def candidate_data(
+    traces: Sequence[Trace], generations: Mapping[str, Sequence[Generation]], extractors: Mapping[str, str]
+) -> Data:
+    """Every candidate of every search with the best score up to it, by the search's extractor."""
     rows: list[tuple[str | float | int | None, ...]] = []
     for one in traces:
         best = one.best_so_far()
@@ -64,10 +66,11 @@ def candidate_data(traces: Sequence[Trace], generations: Mapping[str, Sequence[G
                     candidate.origin,
                     candidate.score,
                     best[number],
+                    extractors[one.search],
                 )
                 rows.append(row)
                 number += 1
-    header = ("search", "generation", "evaluation", "origin", "score", "best_so_far")
+    header = ("search", "generation", "evaluation", "origin", "score", "best_so_far", "extractor")
     return Data(header, tuple(rows))
 
 

@@ -1,0 +1,118 @@
+"""What the figure of the convergence shows, and its words: a panel for each extractor that was searched.
+
+Scores by different extractors are no more comparable than metres and seconds. Baselines, and the choices of all
+searches, were scored by the extractor that chose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lcsc.report.figures.traces import Trace
+from lcsc.report.numbers import short
+from lcsc.report.records import Baselines, Evaluation, Generation, Selection
+from lcsc.report.searched import own_extractor
+
+LINES = ("last", "decayed", "ema")
+START = "ema-shaped"  # how the origin of an averaged start begins
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The searches of one extractor, and horizontal lines by name: their values, and labels of those of no method."""
+
+    extractor: str
+    chose: bool
+    traces: tuple[Trace, ...]
+    lines: Mapping[str, float]
+    labels: Mapping[str, str]
+
+
+def make_panels(
+    evaluation: Evaluation,
+    baselines: Baselines,
+    selections: Sequence[Selection],
+    traces: Sequence[Trace],
+    generations: Mapping[str, Sequence[Generation]],
+) -> list[Panel]:
+    """A panel for each searched extractor, that which chose first; it has the baselines' lines."""
+    chose = evaluation.searched_extractor
+    found: dict[str, list[Trace]] = {}
+    for one, selection in zip(traces, selections, strict=True):
+        own = own_extractor(selection, evaluation)
+        found.setdefault(own.name if own is not None else chose, []).append(one)
+    scored = {name: entry.score for name in LINES if (entry := baselines.best(name)) and entry.score is not None}
+    panels = []
+    for extractor in sorted(found, key=lambda name: name != chose):
+        lines, labels = scored, {}
+        if extractor != chose:
+            start = _best_start(found[extractor], generations)
+            lines = {} if start is None else {"ema": start}
+            labels = {"ema": "Best EMA-shaped start"}
+        panels.append(Panel(extractor, extractor == chose, tuple(found[extractor]), lines, labels))
+    return panels
+
+
+def _best_start(traces: Sequence[Trace], generations: Mapping[str, Sequence[Generation]]) -> float | None:
+    """The lowest score of an EMA-shaped average with which a search began: where it stood before it searched."""
+    scores = [
+        candidate.score
+        for one in traces
+        for candidate in (generations[one.search][0].candidates if generations.get(one.search) else ())
+        if candidate.origin.startswith(START) and candidate.score is not None
+    ]
+    return min(scores, default=None)
+
+
+def detail_labels(panels: Sequence[Panel], labels: Mapping[str, str]) -> dict[str, str]:
+    """The label of each search, with its extractor where there are several."""
+    several = len(panels) > 1
+    return {
+        one.search: f"{labels[one.search]}, FD ({panel.extractor})" if several else labels[one.search]
+        for panel in panels
+        for one in panel.traces
+    }
+
+
+def alt_text(panels: Sequence[Panel], labels: Mapping[str, str]) -> str:
+    """The figure in sentences, for those who cannot see it."""
+    sentences = []
+    for panel in panels:
+        if len(panels) > 1:
+            sentences.append(f"By FD ({panel.extractor}):")
+        for one in panel.traces:
+            best = one.best_so_far()
+            if best and best[-1] is not None:
+                first = next(score for score in best if score is not None)
+                sentences.append(
+                    f"{labels[one.search]} goes from {short(first)} to {short(best[-1])} in {len(best):,} evaluations."
+                )
+            else:
+                sentences.append(f"{labels[one.search]} has no scored candidate.")
+        named = {**labels, **panel.labels}
+        known = ", ".join(f"{named.get(name, name)} {short(value)}" for name, value in panel.lines.items())
+        sentences.append(f"{'Baselines' if panel.chose else 'Line'}: {known or 'none'}.")
+    return f"Distance over evaluations. {' '.join(sentences)}"
+
+
+def caption(baselines: Baselines, panels: Sequence[Panel]) -> str:
+    """What points, lines and diamonds are."""
+    failed = sum(score is None for panel in panels for one in panel.traces for score in one.scores)
+    words = "Points: candidates on search noise; thick line: the best so far. "
+    if any(panel.chose for panel in panels):
+        words += (
+            f"Dashed lines: baselines on selection noise ({baselines.images:,} images), the noise on which the "
+            "finalists are scored again (diamond). What is lowest on search noise is lucky there, so the diamond is a "
+            "bit higher as a rule. "
+        )
+    if len(panels) > 1:
+        words += "Each extractor that was searched has a panel of its own: their distances cannot be compared. "
+    if any(panel.lines and not panel.chose for panel in panels):
+        words += (
+            "The dashed line of an extractor that did not choose: the best EMA-shaped start, on search noise; its "
+            "searches were chosen by the extractor that all methods are chosen by"
+        )
+        words += " (diamonds without a curve). " if any(panel.chose for panel in panels) else ". "
+    words += "An evaluation with its gradient costs four to five times as much as one without."
+    return words + (f" {failed:,} candidates have no score (crosses at the top)." if failed else "")
