@@ -20,7 +20,7 @@ from lcsc.search.base import Candidate, Coefficients
 # In the order of the table; a family without entries has no row.
 FAMILIES = (
     *("last", "single", "uniform", "window", "ema", "post-hoc", "decayed", "continued"),
-    *("tuned", "tuned-search"),
+    *("tuned", "tuned-search", "tuned-span"),
 )
 EMA_FAMILIES = ("ema", "ema-shaped")
 HINDSIGHT_FAMILIES = (*EMA_FAMILIES, "post-hoc")

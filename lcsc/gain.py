@@ -19,7 +19,7 @@ import numpy as np
 from lcsc.columns import Column
 
 BASE = "ema"
-OPTIMISED = ("search", "tuned", "tuned-search")  # families that lowered the searched distance
+OPTIMISED = ("search", "tuned", "tuned-search", "tuned-span")  # families that lowered the searched distance
 
 
 def with_gains(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> list[dict[str, Any]]:

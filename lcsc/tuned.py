@@ -12,8 +12,9 @@ from lcsc.files import read_json
 from lcsc.protocol import require_bank
 from lcsc.tuning_files import KIND, MANIFEST, WEIGHTS, exponent
 
-# From an average of the checkpoints, and from what a search found: that one is LCSC and fine-tuning together.
-TUNED, TUNED_SEARCH = "tuned", "tuned-search"
+# From an average of the checkpoints, and from what a search found: that one is LCSC and fine-tuning together. So is
+# fine-tuning along the span of the checkpoints and in all weights at once, from either.
+TUNED, TUNED_SEARCH, TUNED_SPAN = "tuned", "tuned-search", "tuned-span"
 
 
 def entries(folder: Path, bank: Bank) -> list[dict[str, Any]]:
@@ -39,11 +40,13 @@ def _entry(folder: Path, record: dict[str, Any], rate: float, kept: dict[str, An
     if found["sha256"] != kept["sha256"]:
         expected = f"{found['sha256'][:12]}, expected {kept['sha256'][:12]}"
         raise InputError(f"{path}: sha256 {expected}; the file has changed, run the fine-tuning again")
-    search, count = record["start"]["search"], int(kept["gradients"])
+    search, span, count = record["start"]["search"], record["settings"].get("span"), int(kept["gradients"])
     words = f"rate {exponent(rate)}, {count} gradient{'s' if count > 1 else ''}"
-    label = f"Fine-tuned ({words})" if search is None else f"LCSC ({search}), fine-tuned ({words})"
+    how = f"fine-tuned with the span ({words})" if span else f"fine-tuned ({words})"
     return {
-        "name": f"{record['name']} {exponent(rate)} {count}", "family": TUNED if search is None else TUNED_SEARCH,
-        "label": label, "parameter": rate, "weights": found,
+        "name": f"{record['name']} {exponent(rate)} {count}",
+        "family": TUNED_SPAN if span else TUNED if search is None else TUNED_SEARCH,
+        "label": how.capitalize() if search is None else f"LCSC ({search}), {how}",
+        "parameter": rate, "weights": found,
         "searched_extractor": record["searched_extractor"],
     }  # fmt: skip

@@ -3,6 +3,7 @@
 Mathiasen & Hvilshøj (2020, "Backpropagating through Fréchet Inception Distance", arXiv 2009.14075) train generators on
 the distance itself. Here its gradient is exact over all images (:mod:`lcsc.gradients`), the one that the coefficient
 search projects on the span of the checkpoints; so for the same images and seconds the two differ by that span alone.
+With :mod:`lcsc.span` both are moved at once.
 Each learning rate is a run of its own, of Adam (Kingma & Ba 2015), and the weights at four milestones are kept.
 """
 
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -35,7 +36,28 @@ MILESTONES = 4
 # Iterations of search noise: 0 is that of the searches with fixed noise, fresh draws come after it.
 FIXED_ITERATION, FIRST_FRESH_ITERATION = 0, 1
 
+WEIGHTS, SPAN = "weights", "span"  # what Adam moves, in the state's words
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
 EvaluatorOf = Callable[[int], GradientEvaluator]
+
+
+class Directions(Protocol):
+    """Steps z [n] that move many weights each, at a learning rate of their own: :class:`lcsc.span.Span`."""
+
+    @property
+    def rate(self) -> float:
+        """Their learning rate."""
+
+    @property
+    def start(self) -> NDArray[np.float64]:
+        """No step, [n]."""
+
+    def moved(self, point: NDArray[np.float64]) -> NDArray[np.float32]:
+        """What the steps ``point`` [n] add to the weights, [P]."""
+
+    def slope(self, gradient: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The gradient [n] in z from that in the weights [P]."""
 
 
 @dataclass(frozen=True)
@@ -88,11 +110,17 @@ class Tuning:
     """One run of Adam on all weights [P] from ``start``, in its precision, at one learning rate.
 
     ``settings``: gradients (how many), noise ("fresh" or "fixed"), decay (whether the learning rate falls linearly to
-    0), betas. ``evaluator_of`` gives the gradients on an iteration of the noise.
+    0), betas. ``evaluator_of`` gives the gradients on an iteration of the noise. With a ``span`` the weights are
+    those [P] and what z adds to them; one Adam moves both.
     """
 
     def __init__(
-        self, start: NDArray[Any], rate: float, settings: Mapping[str, Any], evaluator_of: EvaluatorOf
+        self,
+        start: NDArray[Any],
+        rate: float,
+        settings: Mapping[str, Any],
+        evaluator_of: EvaluatorOf,
+        span: Directions | None = None,
     ) -> None:
         self.rate, self.settings = float(rate), settings
         self.scores: list[float] = []
@@ -100,10 +128,14 @@ class Tuning:
         self.stopped: str | None = None
         """Why it ended early; None while it goes on, and at its regular end."""
         self.seconds = 0.0
-        self._evaluator_of = evaluator_of
-        self._weights = torch.from_numpy(np.array(start))
+        self._evaluator_of, self._span = evaluator_of, span
+        self._moved = {WEIGHTS: torch.from_numpy(np.array(start))}
+        self._rates = {WEIGHTS: self.rate}
+        if span is not None:
+            self._moved[SPAN], self._rates[SPAN] = torch.from_numpy(span.start), span.rate
         first, second = settings["betas"]
-        self._adam = torch.optim.Adam([self._weights], lr=self.rate, betas=(first, second))
+        groups = [{"params": [moved], "lr": self._rates[name]} for name, moved in self._moved.items()]
+        self._adam = torch.optim.Adam(groups, betas=(first, second))
 
     @property
     def gradients(self) -> int:
@@ -118,7 +150,8 @@ class Tuning:
     @property
     def weights(self) -> NDArray[Any]:
         """The weights [P] after the last step."""
-        return self._weights.numpy()
+        own = self._moved[WEIGHTS].numpy()
+        return own if self._span is None else own + self._span.moved(self._moved[SPAN].numpy())
 
     def step(self) -> None:
         """Take one gradient and make Adam's step; what is not finite ends the run."""
@@ -128,32 +161,43 @@ class Tuning:
         if gradient is None or score.value is None:
             self._stop(score.reason)
         else:
-            left = 1 - self.gradients / int(self.settings["gradients"]) if self.settings["decay"] else 1.0
-            self._adam.param_groups[0]["lr"] = self.rate * left
-            self._weights.grad = torch.from_numpy(gradient).to(self._weights.dtype)
-            self._adam.step()
+            self._move(gradient)
             self.scores.append(score.value)
-            if not bool(torch.isfinite(self._weights).all()):
+            if not all(bool(torch.isfinite(moved).all()) for moved in self._moved.values()):
                 self._stop("the weights are not finite")
         self.seconds += time.perf_counter() - began
+
+    def _move(self, gradient: NDArray[np.float64]) -> None:
+        """Adam's step along ``gradient`` [P], at the learning rates that are left."""
+        left = 1 - self.gradients / int(self.settings["gradients"]) if self.settings["decay"] else 1.0
+        slopes = {WEIGHTS: gradient} if self._span is None else {WEIGHTS: gradient, SPAN: self._span.slope(gradient)}
+        for group, (name, moved) in zip(self._adam.param_groups, self._moved.items(), strict=True):
+            group["lr"] = self._rates[name] * left
+            moved.grad = torch.from_numpy(slopes[name]).to(moved.dtype)
+        self._adam.step()
 
     def _stop(self, reason: str | None) -> None:
         self.stopped = reason or "no reason"
         logger.warning("rate %g: stopped after %d gradients (%s)", self.rate, self.gradients, self.stopped)
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-        """Arrays [P] by name, not copied, and numbers as JSON holds them: all that is needed to go on."""
-        moments = self._adam.state.get(self._weights, {})
-        arrays = {name: moments[name] for name in ("exp_avg", "exp_avg_sq") if name in moments}
+        """Arrays by name, not copied, and numbers as JSON holds them: all that is needed to go on."""
+        arrays = dict(self._moved)
+        for name, moved in self._moved.items():
+            moments = self._adam.state.get(moved, {})
+            arrays |= {f"{name}.{moment}": moments[moment] for moment in MOMENTS if moment in moments}
         numbers = {"scores": self.scores, "stopped": self.stopped, "seconds": self.seconds}
-        return {"weights": self._weights, **arrays}, numbers
+        return arrays, numbers
 
     def restore(self, arrays: Mapping[str, torch.Tensor], numbers: Mapping[str, Any]) -> None:
-        """Go on from what :meth:`state` gave."""
-        self.scores, self.stopped = list(numbers["scores"]), numbers["stopped"]
-        self.seconds = float(numbers["seconds"])
-        self._weights.copy_(arrays["weights"])
-        if "exp_avg" in arrays:
-            moments = {name: arrays[name].clone() for name in ("exp_avg", "exp_avg_sq")}
-            steps = torch.tensor(float(len(self.scores)))
-            self._adam.state[self._weights] = {"step": steps, **moments}
+        """Go on from what :meth:`state` gave; :class:`KeyError` where something is missing, with nothing changed."""
+        scores, stopped, seconds = list(numbers["scores"]), numbers["stopped"], float(numbers["seconds"])
+        found = {name: arrays[name] for name in self._moved}
+        moments = {
+            name: {moment: arrays[f"{name}.{moment}"].clone() for moment in MOMENTS} for name in self._moved if scores
+        }
+        self.scores, self.stopped, self.seconds = scores, stopped, seconds
+        for name, moved in self._moved.items():
+            moved.copy_(found[name])
+            if scores:
+                self._adam.state[moved] = {"step": torch.tensor(float(len(scores))), **moments[name]}

@@ -24,7 +24,7 @@ from lcsc.checkpoints.safetensors_files import SafetensorsFormat
 from lcsc.errors import InputError
 from lcsc.files import canonical_json, hash_of, make_folder, sha256_of, write_bytes, write_json
 from lcsc.progress import Progress, logger
-from lcsc.tuning import EvaluatorOf, Tuning, milestones
+from lcsc.tuning import Directions, EvaluatorOf, Tuning, milestones
 
 KIND, MANIFEST, WEIGHTS, JOURNAL = "tuning", "manifest.json", "weights", "journal"
 SAVE_EVERY = 20.0  # seconds between two saved states; a killed job loses no more than that
@@ -94,17 +94,19 @@ def run_all(
     bank: Bank,
     output: Path,
     key: Mapping[str, Any],
+    span: Directions | None = None,
 ) -> Tuned:
     """Fine-tune from ``start`` [P] at each of the ``rates``, and put the weights of all milestones in ``output``.
 
-    ``key`` holds all that fixes the result besides the learning rate: protocol, bank, settings and start.
+    With a ``span``, both are moved at once. ``key`` holds all that fixes the result besides the learning rate:
+    protocol, bank, settings and start.
     """
     _clear(output)
     gradients = int(settings["gradients"])
     progress = Progress("gradients", gradients * len(settings["rates"]))
     done = Tuned()
     for rate in settings["rates"]:
-        run = Tuning(start, rate, settings, evaluator_of)
+        run = Tuning(start, rate, settings, evaluator_of, span)
         journal = TuningJournal(output / JOURNAL, hash_of({**key, "rate": run.rate}), bank)
         journal.restore(run)
         done.earlier_seconds += run.seconds

@@ -16,6 +16,7 @@ from lcsc.groups import make_groups
 from lcsc.metrics.reference_file import ReferenceFile
 from lcsc.progress import logger
 from lcsc.scoring import Context
+from lcsc.span import Span
 from lcsc.tuning import BEST_AVERAGE, Start, best_average, searched_start
 from lcsc.tuning_files import Tuned, finish, run_all
 
@@ -49,8 +50,9 @@ def run(
         "searched_extractor": extractor.record,
         "start": start.record(),
     }
+    span = Span.of(context.bank, options["span"]) if options.get("span") else None
     fixed = {key: value for key, value in options.items() if key != "rates"}
-    done = run_all(np.asarray(merged), options, evaluator_of, context.bank, output, {**about, "tune": fixed})
+    done = run_all(np.asarray(merged), options, evaluator_of, context.bank, output, {**about, "tune": fixed}, span)
     record = {**about, "name": settings["name"], "images": images, "settings": dict(options), "rates": done.entries}
     finish(output, record)
     return done

@@ -40,6 +40,7 @@ BASELINE_LOOKS: Mapping[str, Look] = {
     "continued": Look("#c77c02", "d", (0, (6.0, 1.4, 1.0, 1.4))),
     "tuned": Look("#b58900", "*", (0, (2.0, 1.0, 0.6, 1.0))),
     "tuned-search": Look("#7a5c00", "p", (0, (2.0, 1.0))),
+    "tuned-span": Look("#4f6d00", "h", (0, (2.0, 1.0, 1.0, 1.0))),
 }
 # The first look belongs to the first search of a run, which is the paper's wherever that is searched.
 SEARCH_LOOKS: Sequence[Look] = (
