@@ -254,3 +254,14 @@ def test_shard_commands_that_do_not_fit_are_refused(tiny_run, tmp_path, capsys):
         assert message in one_error_line(capsys)
     assert lcsc("search", *common, "--count", 2, "--output", tmp_path, "--shards", "x") == 2
     assert "--count: found 2 with --shards, expected 1" in one_error_line(capsys)
+
+
+def test_joining_with_looks_on_stopping_noise_is_the_same(tiny_run, tmp_path):
+    chosen = {**GRADIENT, "stopping": {"every": 1, "patience": 1, "images": 60}}
+    common = [*measures(tiny_run), *settings(**SCORING, images=130, name="x", search=chosen)]
+    assert lcsc("search", *common, "--count", 2, "--output", tmp_path / "whole") == 0
+    for generation in range(2):
+        run_in_shares(common, tmp_path / "shared", generation, 2, ["forward", "backward"])
+        name = f"generation-{generation:04d}.json"
+        assert (tmp_path / "shared" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert json.loads((tmp_path / "whole" / name).read_text())["look"]

@@ -122,7 +122,7 @@ def search(options: argparse.Namespace) -> None:
     """``lcsc search``."""
     settings = step_settings_of(options, "search")
     limit_threads_before_imports(int(settings["threads"]))
-    device = _device_of_shards(options)
+    device = _device_of_shards(options, settings)
     with measured(f"search-{settings['name']}", options) as cost, scoring_context(options, settings, cost) as context:
         from lcsc.search.budget import Budget
         from lcsc.search.driver import run_generations
@@ -158,14 +158,19 @@ def _scoring(options: argparse.Namespace, opened: _Opened, race: Race | None) ->
     return RacedScoring.of(opened.scoring, race, opened.about, options.output / "journal")
 
 
-def _device_of_shards(options: argparse.Namespace) -> str | None:
-    """The device that made the shards; joining them needs none but the CPU."""
+def _device_of_shards(options: argparse.Namespace, settings: dict[str, Any]) -> str | None:
+    """The device that made the shards, where joining them takes none but the CPU; None where it is the step's own.
+
+    Looks on stopping noise make images: then the join must run on what the shards ran on, or is refused.
+    """
     if not options.shards:
+        return None
+    if options.count != 1:
+        raise InputError(f"--count: found {options.count} with --shards, expected 1; join one generation at a time")
+    if settings["search"].get("stopping") is not None:
         return None
     from lcsc.shard_files import read_share
 
-    if options.count != 1:
-        raise InputError(f"--count: found {options.count} with --shards, expected 1; join one generation at a time")
     options.device = "cpu"
     return read_share(options.shards[0]).device
 

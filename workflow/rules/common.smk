@@ -280,6 +280,11 @@ def stages(run, search):
     return lcsc_config.stages(RUNS[run]["searches"][search])
 
 
+def looks(run, search):
+    """Whether joining the shards of a generation makes images itself, for a look on stopping noise."""
+    return bool(RUNS[run]["searches"][search].get("stopping"))
+
+
 def previous_generation(run, search):
     """An input function: the generation before that of the wildcards; none before the first."""
     return lambda wildcards: (

@@ -32,7 +32,8 @@ for run, search in sharded_searches():
             number=shard_count(run, search),
         shell:
             "lcsc shard --settings {params.settings:q} --bank {input.bank:q} --extractor {input.extractor:q}"
-            " --reference {input.reference:q} {params.warm:q} --search {params.folder:q} --generation {wildcards.generation}"
+            " --reference {input.reference:q} {params.warm:q} --search {params.folder:q}"
+            " --generation {wildcards.generation}"
             " --shard {wildcards.shard}/{params.number} --stage forward"
             " --cores {threads} --output {output.share:q} --device {resources.device} --log {log:q}"
 
@@ -69,7 +70,8 @@ for run, search in sharded_searches():
                 number=shard_count(run, search),
             shell:
                 "lcsc shard --settings {params.settings:q} --bank {input.bank:q} --extractor {input.extractor:q}"
-                " --reference {input.reference:q} {params.warm:q} --search {params.folder:q} --generation {wildcards.generation}"
+                " --reference {input.reference:q} {params.warm:q} --search {params.folder:q}"
+                " --generation {wildcards.generation}"
                 " --shard {wildcards.shard}/{params.number} --stage backward --forward {input.forward:q}"
                 " --cores {threads} --output {output.share:q} --device {resources.device} --log {log:q}"
 
@@ -91,15 +93,19 @@ for run, search in sharded_searches():
             generation=r"\d+",
         conda:
             ENVIRONMENT
-        threads: 1
+        threads: WORKERS if looks(run, search) else 1
         resources:
+            gpu=GPUS if looks(run, search) else 0,
             mem_mb=4000,
             runtime=60,
+            device=DEVICE if looks(run, search) else "cpu",
         params:
             settings=settings("search", run, search),
             warm=warm_options,
             folder=subpath(output.generation, parent=True),
         shell:
             "lcsc search --settings {params.settings:q} --bank {input.bank:q} --extractor {input.extractor:q}"
-            " --reference {input.reference:q} {params.warm:q} --first {wildcards.generation} --count 1 --shards {input.shards:q}"
-            " --output {params.folder:q} --log {log:q} --timing {output.timing:q}"
+            " --reference {input.reference:q} {params.warm:q} --first {wildcards.generation} --count 1"
+            " --shards {input.shards:q}"
+            " --cores {threads} --output {params.folder:q} --device {resources.device}"
+            " --log {log:q} --timing {output.timing:q}"
