@@ -112,15 +112,16 @@ def _require_training(run: str, section: Section) -> None:
 
 def _train(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:
     _require_training(run, section)
+    found = _continue(config, run, section, name)
     # How far the training goes on afterwards does not change it.
-    own = {key: value for key, value in section["train"].items() if key != "continue"}
-    return {**_continue(config, run, section, name), "train": own}
+    return {**found, "train": {key: value for key, value in found["train"].items() if key != "continue"}}
 
 
 def _continue(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:
     _require_training(run, section)
-    keys = ("network", "preconditioning", "train")
-    return {**{key: section[key] for key in keys}, "threads": config["threads"]}
+    own = {key: value for key, value in section["train"].items() if key != "decayed"}  # a twin changes neither
+    shared = {key: section[key] for key in ("network", "preconditioning")}
+    return {**shared, "train": own, "threads": config["threads"]}
 
 
 def _collect(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:

@@ -73,7 +73,9 @@ def training_options(run):
     if not is_trained(run):
         return []
     folder = f"results/{run}/train"
-    options = ["--emas", f"{folder}/constant/ema", "--decayed", f"{folder}/decayed"]
+    options = ["--emas", f"{folder}/constant/ema"]
+    if "decayed" in trainings(run):
+        options += ["--decayed", f"{folder}/decayed"]
     if RUNS[run]["train"]["power_ema"]:
         options += ["--power", f"{folder}/constant/ema/power"]
     if "continued" in trainings(run):
@@ -82,11 +84,14 @@ def training_options(run):
 
 
 def trainings(run):
-    """The trainings of ``run`` by the folders they have: constant, decayed and, where asked for, continued."""
+    """The trainings of ``run`` by the folders they have: constant and, where asked for, decayed and continued."""
     if not is_trained(run):
         return []
-    more = ["continued"] if RUNS[run]["train"]["continue"] else []
-    return ["constant", "decayed", *more]
+    asked = {
+        "decayed": RUNS[run]["train"]["decayed"],
+        "continued": RUNS[run]["train"]["continue"],
+    }
+    return ["constant", *(schedule for schedule, wanted in asked.items() if wanted)]
 
 
 def one_of(names):
