@@ -20,6 +20,8 @@ from lcsc.search.base import Candidate
 class RunScorer:
     """Scores coefficients [G, K] as the workflow's searches do: FD on search noise, lower is better; NaN for none.
 
+    It is the FD of the run's ``extractors.search``, whatever extractor single searches have.
+
     ``config`` and ``run`` name a run whose bank, extractor and reference stand in the folder ``results``;
     ``images`` is the number of images of an evaluation, that of the configuration by default; ``groups`` (``all``,
     ``block``, ``tensor``) says which tensors share a row of coefficients.

@@ -28,7 +28,7 @@ LEVELS = {
 SEARCH_LEVELS = (83.4, 74.8, 47.1, 42.9)
 
 
-JOINT = "joint (cnn + pixels)"
+JOINT = "joint: cnn + pixels"
 GUARDS = {"last": (0.71, 0.86), "ema": (0.76, 0.88)}  # precision and recall; others have (0.7, 0.95)
 REAL_GUARD = {"kd": {"held-out": {"mean": -0.02, "spread": 0.03}}, "precision": 0.97, "recall": 0.94}
 REAL_GUARD |= {"density": 1.01, "coverage": 0.965}

@@ -110,7 +110,7 @@ def test_a_search_with_an_extractor_of_its_own_is_chosen_by_that_of_the_run(fold
         assert selection["protocol"] == json.loads((run / "baselines.json").read_text())["protocol"]
         searched[search] = selection["searched_extractor"]
     assert searched["evolution"]["name"] == "cnn"
-    expected = {"name": "joint", "words": "joint (cnn + pixels)", "sha256": sha256_of(joint)}
+    expected = {"name": "joint", "words": "joint: cnn + pixels", "sha256": sha256_of(joint)}
     assert searched["tensor"] == expected
     record = json.loads((run / "evaluation.json").read_text())
     assert {column["extractor"] for column in record["columns"]} == {"cnn", "mlp"}
@@ -118,7 +118,7 @@ def test_a_search_with_an_extractor_of_its_own_is_chosen_by_that_of_the_run(fold
     assert methods["tensor"]["searched_extractor"] == expected
     ours, base = (methods[name]["columns"]["joint/train"]["mean"] for name in ("tensor", "ema"))
     assert methods["tensor"]["gain"]["searched"] == pytest.approx(np.log(base / ours))
-    assert "LCSC (tensor) lowered FD (joint (cnn + pixels))" in (run / "report" / "report.html").read_text()
+    assert "LCSC (tensor) lowered FD (joint: cnn + pixels)" in (run / "report" / "report.html").read_text()
 
 
 def test_snakemakes_own_report_has_the_figures(folder: Path, said: str) -> None:

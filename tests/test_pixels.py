@@ -72,7 +72,7 @@ def test_the_body_is_the_one_without_pixels_and_the_pixels_have_their_share(tiny
     assert (both.dimension, both.about["dimension"], features.shape[1]) == (22, 6, 22)
     variances = features.var(dim=0)
     assert float(variances[6:].sum() / variances.sum()) == pytest.approx(SHARE, rel=1e-5)
-    assert (alone.words, both.words) == ("cnn", "joint (cnn + pixels)")
+    assert (alone.words, both.words) == ("cnn", "joint: cnn + pixels")
     assert both.identity != alone.identity
 
 

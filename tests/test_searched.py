@@ -73,7 +73,7 @@ def test_records_name_the_searched_extractor_beside_the_one_that_chooses(tiny_ru
     context = tiny_run.context()
     protocol = context.protocol(joint, read_reference(folder / "joint.h5"), "search", 60)
     assert read_json(folder / "generation-0000.json", kind="generation")["protocol"] == protocol.hash
-    assert protocol.words().startswith("FD (joint (cnn + pixels)): Fréchet distance")
+    assert protocol.words().startswith("FD (joint: cnn + pixels): Fréchet distance")
 
 
 def test_the_gain_is_measured_by_what_the_search_lowered_and_where_no_search_looked(tiny_run, folder):
@@ -87,7 +87,7 @@ def test_the_gain_is_measured_by_what_the_search_lowered_and_where_no_search_loo
     assert methods["own"]["gain"]["column"] == "mlp/held-out"
     assert set(methods["own"]["guards"]) == {"cnn", "mlp"}
     assert methods["own"]["searched_extractor"]["name"] == "joint"
-    assert record["protocol_words"][-1].startswith("LCSC (own) lowered FD (joint (cnn + pixels))")
+    assert record["protocol_words"][-1].startswith("LCSC (own) lowered FD (joint: cnn + pixels)")
 
 
 def test_an_evaluation_that_cannot_measure_the_gain_is_refused(tiny_run, folder, capsys):
@@ -130,5 +130,5 @@ def test_only_methods_with_another_extractor_get_a_sentence(tiny_run, folder):
         ]
     ]
     (words,) = searched_words(rows, table(tiny_run))
-    assert words.startswith("B lowered FD (joint (cnn + pixels)) against the training images")
+    assert words.startswith("B lowered FD (joint: cnn + pixels) against the training images")
     assert "chosen by FD (cnn)" in words

@@ -43,8 +43,8 @@ class Extractor:
 
     @property
     def words(self) -> str:
-        """The name for people; what its features are stands in brackets where that is more than a body's."""
-        return f"{self.name} ({self.about['architecture']} + pixels)" if self.about.get("pixels") else self.name
+        """The name for people; what its features are stands behind it where that is more than a body's."""
+        return f"{self.name}: {self.about['architecture']} + pixels" if self.about.get("pixels") else self.name
 
     @property
     def record(self) -> dict[str, str]:
