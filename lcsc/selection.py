@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from lcsc.errors import LcscError
 from lcsc.evaluation import Evaluator
 from lcsc.groups import Groups
@@ -15,26 +17,51 @@ from lcsc.search.generations import Generation
 
 # Shares of a search at whose end its best so far is a finalist, too.
 MILESTONES = (0.25, 0.5, 0.75)
+# A candidate's score, generation, place in it, and itself.
+Row = tuple[float, int, int, Scored]
 
 
 def finalists(generations: Sequence[Generation], count: int) -> list[dict[str, Any]]:
     """The ``count`` best candidates of all ``generations`` by their search score, best first, and milestones.
 
     The best of a search that follows gradients are its last few points, all overfitted alike where it overfits its
-    noise; so what was best after a quarter, a half and three quarters of the search may be chosen, too.
+    noise; so what was best after a quarter, a half and three quarters of the search may be chosen, too, and what
+    looked best on stopping noise. Scores on fresh noise are not comparable: then it is the last point and others at
+    even distances before it, ``count`` in all.
     """
-    rows = _ranked(generations)
-    chosen = rows[:count]
-    for share in MILESTONES:
-        best = _ranked(generations[: max(1, round(share * len(generations)))])[:1]
-        chosen += [row for row in best if row[:3] not in [other[:3] for other in chosen]]
+    ranked = _ranked(generations)
+    if any(item.candidate.iteration for _, _, _, item in ranked):
+        chosen = _spread(ranked, count)
+    else:
+        chosen = ranked[:count]
+        for share in MILESTONES:
+            chosen += _ranked(generations[: max(1, round(share * len(generations)))])[:1]
+    looks = [generation.look for generation in generations if generation.look is not None]
+    scored = [look for look in looks if look.score is not None]
+    if scored:
+        best = min(scored, key=lambda look: look.score if look.score is not None else np.inf)
+        chosen += [row for row in ranked if row[1:3] == (best.generation, best.candidate)]
+    places = dict.fromkeys(row[1:3] for row in chosen)
+    items = {row[1:3]: row[3] for row in ranked}
     return [
-        {"candidate": index, "generation": number, "search_score": item.score, "item": item}
-        for _, number, index, item in chosen
+        {
+            "candidate": index,
+            "generation": number,
+            "search_score": items[number, index].score,
+            "item": items[number, index],
+        }
+        for number, index in places
     ]
 
 
-def _ranked(generations: Sequence[Generation]) -> list[tuple[float, int, int, Scored]]:
+def _spread(ranked: Sequence[Row], count: int) -> list[Row]:
+    """The last candidate on fresh noise, and others at even distances before it, last first."""
+    fresh = sorted((row for row in ranked if row[3].candidate.iteration), key=lambda row: row[1:3], reverse=True)
+    count = min(count, len(fresh))
+    return [fresh[len(fresh) * place // count] for place in range(count)]
+
+
+def _ranked(generations: Sequence[Generation]) -> list[Row]:
     rows = [
         (item.order, generation.number, index, item)
         for generation in generations

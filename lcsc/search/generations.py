@@ -103,7 +103,8 @@ def read_generation(path: Path) -> Generation:
         reasons = tuple(row["reason"] for row in rows)
         head = (record["generation"], record["protocol"], record["bank"], record["settings"])
         ends = (record["parent"], record.get("reason"))
-        return Generation(*head, scored, reasons, record["state"], *ends, extractor=record.get("extractor"))
+        look = None if record.get("look") is None else Look(**record["look"])
+        return Generation(*head, scored, reasons, record["state"], *ends, look, record.get("extractor"))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: no whole generation ({error}); remove it and run the search again") from error
 
