@@ -33,7 +33,7 @@ def content(folder: Path, count: int) -> dict[str, bytes]:
     return found
 
 
-@pytest.mark.timeout(900)  # sixty jobs, each of which imports PyTorch
+@pytest.mark.timeout(1800)  # sixty jobs, each of which imports PyTorch, on a machine that may be busy
 def test_shards_give_the_same_generations_and_extend(fresh: Callable[[str], Path]) -> None:
     whole, shared = fresh("whole"), fresh("shared")
     run_workflow(whole, config_of(1), *SELECTIONS)
