@@ -36,8 +36,7 @@ class RacedScoring:
         """
         noise = scoring.context.noise("search", 0, race.images)
         heats = replace(scoring, evaluator=replace(scoring.evaluator, noise=noise))
-        key = hash_of([about["protocol"], about["bank"], about["settings"].get("groups", "all"), "heat", race.images])
-        return cls(scoring, heats, race, Journal(folder, key))
+        return cls(scoring, heats, race, heat_journal(folder, about, race))
 
     def __call__(
         self, candidates: Sequence[Candidate], journal: Journal, with_gradients: bool, done: Done
@@ -53,6 +52,12 @@ class RacedScoring:
         for place, score in zip(places, full, strict=True):
             scores[place] = score
         return scores
+
+
+def heat_journal(folder: Path, about: Mapping[str, Any], race: Race) -> Journal:
+    """The journal of the heats in ``folder``; ``about`` says what the search's generations say of themselves."""
+    groups = about["settings"].get("groups", "all")
+    return Journal(folder, hash_of([about["protocol"], about["bank"], groups, "heat", race.images]))
 
 
 def _raced_out(heat: Score) -> Score:

@@ -234,7 +234,7 @@ def test_checkpoints_of_ones_own_replace_the_default_training() -> None:
 
 
 def settings(config: Config, step: str) -> Config:
-    names = {"search": "evolution", "select": "evolution", "data": "digits", "tune": "adam"}
+    names = {"search": "evolution", "select": "evolution", "trace": "evolution", "data": "digits", "tune": "adam"}
     return step_settings(resolve(config), "tiny", step, name=names.get(step, "cnn"))
 
 
@@ -252,24 +252,26 @@ def settings(config: Config, step: str) -> Config:
         (changed("defaults.baselines.windows", to=[2]), {"baselines"}),
         (changed("defaults.baselines.post_hoc", to=[0.1]), {"baselines"}),
         (changed("defaults.baselines.ema_shaped", to=[0.7]), {"baselines"}),
-        (changed("defaults.evaluation.search.images", to=99), {"search", "tune"}),
+        (changed("defaults.evaluation.search.images", to=99), {"search", "tune", "trace"}),
+        (changed("defaults.evaluation.trace.points", to=5), {"trace"}),
+        (changed("defaults.evaluation.trace.images", to=99), {"trace"}),
         (changed("defaults.fine_tune.adam.rates", to=[0.1]), {"tune"}),
         (changed("defaults.fine_tune.adam.span", to={"groups": "block"}), {"tune"}),
         (changed("defaults.evaluation.selection.images", to=99), {"baselines", "select"}),
         (changed("defaults.evaluation.report.blocks", to=9), {"evaluate"}),
-        (changed("defaults.evaluation.seed", to=9), {"baselines", "search", "tune", "select", "evaluate"}),
+        (changed("defaults.evaluation.seed", to=9), {"baselines", "search", "tune", "select", "evaluate", "trace"}),
         (
             changed("extractors.cnn.seed", to=9),
-            {"extractor", "reference", "baselines", "search", "tune", "select", "evaluate"},
+            {"extractor", "reference", "baselines", "search", "tune", "select", "evaluate", "trace"},
         ),
         (
             changed("data.digits.seed", to=9),
-            {"data", "extractor", "reference", "baselines", "search", "tune", "select", "evaluate"},
+            {"data", "extractor", "reference", "baselines", "search", "tune", "select", "evaluate", "trace"},
         ),
         (changed("threads", to=2), set(STEPS) - {"data", "collect", "export", "report"}),
         (
             changed("defaults.network.args.width", to=8),
-            {"train", "continue", "baselines", "search", "tune", "select", "evaluate"},
+            {"train", "continue", "baselines", "search", "tune", "select", "evaluate", "trace"},
         ),
     ],
 )

@@ -15,6 +15,7 @@ from typing import Any
 STEPS = "lcsc.cli.steps"
 SCORING_STEPS = "lcsc.cli.scoring_steps"
 SEARCH_STEPS = "lcsc.cli.search_steps"
+TRACE_STEP = "lcsc.cli.trace_step"
 INTERRUPTED = 130
 LIST = (
     "print what would be read from DIR, and write nothing: all files that the settings choose (without settings: "
@@ -175,6 +176,7 @@ def _add_scoring(commands: Any) -> None:
     parser.add_argument("--shards", type=Path, nargs="+", default=[], metavar="FILE", help=text)
     parser.set_defaults(run=f"{SEARCH_STEPS}:search")
     _add_shard(commands)
+    _add_trace(commands)
     parser = _scoring(commands, "tune", "fine-tune all weights on the distance, at several learning rates")
     _measured(parser)
     parser.add_argument("--start", type=Path, metavar="SELECTION", help="selection.json of the search it starts from")
@@ -198,6 +200,21 @@ def _add_scoring(commands: Any) -> None:
     parser.add_argument("--held-out-images", type=Path, required=True, help="held-out.npz")
     parser.add_argument("--samples", type=Path, required=True, help="images of the methods on the same noise (.npz)")
     parser.add_argument("--output", type=Path, required=True, help="evaluation.json")
+
+
+def _add_trace(commands: Any) -> None:
+    parser = _scoring(commands, "trace", "measure what a search or a fine-tuning had reached after so much work")
+    parser.set_defaults(run=f"{TRACE_STEP}:trace")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--generations", type=Path, nargs="+", help="all generations' files of a search, in order")
+    what.add_argument("--tuned", type=Path, metavar="DIR", help="folder of a fine-tuning")
+    parser.add_argument("--baselines", type=Path, required=True, help="with the best EMA, and the fine-tuning's scores")
+    parser.add_argument("--extractors", type=Path, nargs=2, required=True, help="searched and held-out extractor")
+    parser.add_argument("--references", type=Path, nargs=2, required=True, help="their statistics of held-out images")
+    parser.add_argument("--timings", type=Path, nargs="+", required=True, help="of the search, or of the tuning")
+    parser.add_argument("--after", type=Path, metavar="TRACE", help="trace of the search that the tuning starts from")
+    text = "trace.json; it holds seconds, so its bytes differ from one run to the next"
+    parser.add_argument("--output", type=Path, required=True, help=text)
 
 
 def _add_shard(commands: Any) -> None:

@@ -38,6 +38,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "tune": (*_SCORING, "name", "search_images", *(f"tune.{key}" for key in _TUNE)),
     "select": (*_SCORING, "name", "finalists"),
     "evaluate": (*_SCORING, "run", "blocks"),
+    "trace": (*_SCORING, "run", "name", "points", "unit", "search_images"),
     "export": ("run",),
     "report": (),
 }
@@ -51,7 +52,7 @@ NEEDED_BY: Mapping[tuple[str, str], tuple[str, ...]] = {
 }
 _WHOLE = {
     *("threads", "images", "blocks", "finalists", "seed", "chunk", "candidates_per_block", "steps", "batch"),
-    *("gradients", "search_images", "continue"),
+    *("gradients", "search_images", "continue", "points", "unit"),
     *("save_from", "save_every", "dimension", "held_out", "population", "parents", "from_step", "to_step"),
 }
 

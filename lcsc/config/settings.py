@@ -67,7 +67,7 @@ def step_settings(config: Section, run: str | None, step: str, *, name: str | No
     """What fixes the result of ``step``, as JSON can hold it.
 
     ``config`` is resolved. ``run`` names the run, for every step but ``data`` and ``extractor``, which runs
-    share; ``name`` names the set of images, the extractor (``reference`` too) or the search (``select`` too).
+    share; ``name`` names the set of images, the extractor (``reference`` too) or the search (``select``, ``trace``).
     """
     if step == "data":
         return _data(config, _known(name, config["data"], "data"))
@@ -197,6 +197,23 @@ def _evaluate(config: Section, run: str, section: Section, name: str | None) -> 
     }
 
 
+def _trace(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:
+    known = {**(section["fine_tune"] or {}), **section["searches"]}
+    own = known[_known(name, known, f"runs.{run}.searches and fine_tune")]
+    evaluation = section["evaluation"]
+    unit = evaluation["search"]["images"]
+    return {
+        **_scoring(config, section),
+        "run": run,
+        "name": name,
+        "points": evaluation["trace"]["points"],
+        "images": evaluation["trace"]["images"] or evaluation["report"]["images"],
+        "unit": unit,
+        "search_images": own["images"] or unit,
+        "extractors": {role: extractor_id(config, name) for role, name in section["extractors"].items()},
+    }
+
+
 def _named(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:
     return {"run": run}
 
@@ -211,6 +228,7 @@ _OF_RUNS: dict[str, Callable[[Section, str, Section, str | None], dict[str, Any]
     "tune": _tune,
     "select": _select,
     "evaluate": _evaluate,
+    "trace": _trace,
     "export": _named,
     "report": _named,
 }

@@ -258,6 +258,22 @@ def tuning_options(run):
     return ["--tuned", *folders] if folders else []
 
 
+def trace_measures(run):
+    """The named inputs of a trace: both extractors against held-out images, and the best EMA."""
+    return {
+        "bank": layout.bank_index(run),
+        "baselines": f"results/{run}/baselines.json",
+        "extractors": [extractor_file(run, role) for role in ROLES],
+        "references": [reference_file(run, role, "held-out") for role in ROLES],
+    }
+
+
+def tuning_trace(run, tuning):
+    """The trace of the search that a fine-tuning starts from; none where it starts from an average."""
+    start = tuning_start(run, tuning)
+    return str(Path(start).with_name("trace.json")) if start else []
+
+
 def search_rounds():
     """Every round of every search in one job: run, search, first generation, number of generations."""
     for run, section in RUNS.items():
