@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -154,20 +155,24 @@ def score_candidates(
     ``groups`` says which tensors take which row of the coefficients; without it there is one row.
 
     Candidates are combined in blocks of a fixed number, the last one padded, since the rounding of a matrix
-    product depends on its shape: so a candidate's weights depend on its coefficients and its place alone.
+    product depends on its shape: so a candidate's weights depend on its coefficients and its place alone. The seconds
+    of a score hold its share of the combining, as those of a gradient do.
     """
     size = context.block
     blocks = [candidates[start : start + size] for start in range(0, len(candidates), size)]
 
     def work(block: Sequence[Candidate]) -> list[Score]:
         known = [journal.get(candidate) if journal is not None else None for candidate in block]
+        began = time.perf_counter()
         weights = None if all(known) else combine(context.bank, _padded(block, size), groups)
+        combining = (time.perf_counter() - began) / max(known.count(None), 1)
         scores = []
         for index, (candidate, found) in enumerate(zip(block, known, strict=True)):
             score = found
             if score is None:
                 assert weights is not None
                 score = evaluator.score(weights[index])
+                score = replace(score, seconds=score.seconds + combining)
                 if journal is not None:
                     journal.add(candidate, score)
             done(score, found is not None)

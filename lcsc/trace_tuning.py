@@ -12,14 +12,15 @@ import numpy as np
 from lcsc import weights
 from lcsc.errors import InputError
 from lcsc.files import read_json
+from lcsc.groups import make_groups
 from lcsc.protocol import require_bank
+from lcsc.scoring import score_candidates
 from lcsc.search import SearchSpace
+from lcsc.search.base import Candidate
 from lcsc.search.gradient import Gradient
 from lcsc.trace_record import Measures, Point, measured_record
 from lcsc.tuning_files import KIND, MANIFEST, exponent
 from lcsc.tuning_files import WEIGHTS as KEPT
-
-TIMED = 3  # evaluations for each worker that are timed to know what one takes
 
 
 def of_tuning(
@@ -95,12 +96,13 @@ def _milestone(
 
 
 def _evaluation_seconds(measures: Measures, images: int, manifest: Mapping[str, Any]) -> float:
-    """What one evaluation of ``images`` takes while all workers make some."""
-    context = measures.context
+    """What one evaluation of ``images`` takes in a search by value, while all workers make some."""
+    context, start = measures.context, manifest["start"]
     evaluator = context.evaluator(measures.extractors[0], measures.references[0], "search", images)
-    vector = weights.load(_start(manifest), context.bank)
-    scores = context.workers.map(lambda _: evaluator.score(vector), range(TIMED * context.workers.count))
-    return median(score.seconds for score in scores)
+    candidate = Candidate(np.asarray(start["coefficients"], np.float64), "start")
+    candidates = [candidate] * (context.block * context.workers.count)
+    groups = make_groups(context.bank.tensors, start["groups"])
+    return median(score.seconds for score in score_candidates(context, evaluator, candidates, groups=groups))
 
 
 def _begun(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -183,3 +184,15 @@ def test_evaluators_know_how_many_images_they_make(tiny_run):
     made = evaluator(tiny_run.context(), tiny_run, images=75)
     assert isinstance(made, Evaluator)
     assert made.images == 75
+
+
+def test_the_seconds_of_a_score_hold_its_share_of_the_combining(tiny_run, monkeypatch):
+    def slow(*arguments):
+        time.sleep(0.3)
+        return combine(*arguments)
+
+    monkeypatch.setattr("lcsc.scoring.combine", slow)
+    context = tiny_run.context()
+    rows = [Candidate(np.full((1, context.bank.K), 1 / context.bank.K), "x")] * 2
+    scores = score_candidates(context, evaluator(context, tiny_run, 10), rows)
+    assert 0.3 <= sum(score.seconds for score in scores) < 0.6
