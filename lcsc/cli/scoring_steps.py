@@ -134,6 +134,7 @@ def select(options: argparse.Namespace) -> None:
         record |= {"searched_extractor": generations[0].extractor or extractor.record}
         scored = [item for generation in generations for item in generation.scored if item.raced is None]
         record |= {"images": images, "evaluations": len(scored)}
+        record |= {"steps": list(context.bank.steps), "parameters": context.bank.P}
         write_json(options.output, {**record, **found}, kind="selection")
         cost.evaluations, cost.images = len(rows), len(rows) * images
 
