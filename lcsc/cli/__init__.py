@@ -260,6 +260,10 @@ def _add_reporting(commands: Any) -> None:
     parser = _command(commands, "compare", "compare runs that differ by their training seed", settings=False)
     parser.add_argument("runs", type=Path, nargs="+", metavar="DIR", help="results folders of runs")
     parser.add_argument("--output", type=Path, help="write the comparison as JSON, too")
+    text = "draw what methods reached over work and seconds, and print what they cost, over runs with traces"
+    parser = _command(commands, "curves", text, settings=False)
+    parser.add_argument("runs", type=Path, nargs="+", metavar="DIR", help="results folders of runs, with trace.json")
+    parser.add_argument("--output", type=Path, required=True, help="folder for curves.{svg,png,csv}, costs.{txt,csv}")
     parser = _command(commands, "settings", "print the settings of a step", settings=False)
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--run", dest="run_name", metavar="NAME", required=True)

@@ -207,3 +207,25 @@ def compare(options: argparse.Namespace) -> None:
     print(found.text)
     if options.output is not None:
         write_json(options.output, found.record, kind="comparison")
+
+
+def curves(options: argparse.Namespace) -> None:
+    """``lcsc curves``."""
+    limit_threads_before_imports(1)
+    from lcsc.files import write_bytes, write_text
+    from lcsc.report.costs import costs_data, costs_text
+    from lcsc.report.courses import read_runs
+    from lcsc.report.figures import curves as figure
+    from lcsc.report.style import styled
+
+    runs = read_runs(options.runs)
+    with styled():
+        drawing, png = figure.draw(runs)
+    assert drawing.data is not None
+    text, folder = costs_text(runs), options.output
+    write_text(folder / "curves.svg", drawing.svg)
+    write_bytes(folder / "curves.png", png)
+    write_text(folder / "curves.csv", drawing.data.csv())
+    write_text(folder / "costs.txt", text)
+    write_text(folder / "costs.csv", costs_data(runs).csv())
+    print(text)

@@ -48,11 +48,13 @@ class Improvement:
 class Trace:
     """The course of one search or fine-tuning; ``base`` is the best EMA on the same images, by column.
 
-    ``protocol`` is that of the scores on search noise. ``hindsight``: the best of all rates of a fine-tuning.
+    ``unit``: images of an evaluation; ``protocol``: of the scores on search noise; ``hindsight``: the best of all
+    rates of a fine-tuning.
     """
 
     name: str
     family: str
+    unit: int
     protocol: str
     base: Mapping[str, float]
     points: tuple[CoursePoint, ...]
@@ -126,6 +128,7 @@ def read_trace(path: Path, keys: Sequence[str]) -> Trace:
     return Trace(
         name=fields.text("name"),
         family=fields.text("family"),
+        unit=fields.whole("unit"),
         protocol=fields.text("search_protocol"),
         base={key: base.number(key) for key in keys},
         points=points,

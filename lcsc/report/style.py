@@ -49,6 +49,10 @@ SEARCH_LOOKS: Sequence[Look] = (
     Look("#cc79a7", "X", "-"),
     Look("#8b5e00", "<", "-"),
     Look("#5b3fa6", ">", "-"),
+    Look("#882255", "v", "-"),
+    Look("#44aa99", "s", "-"),
+    Look("#999933", "D", "-"),
+    Look("#332288", "P", "-"),
 )
 METHOD_PLACES: Mapping[str, int] = {"evolution": 0, "gradient": 1, "cmaes": 2}
 FALLBACK = Look("#374151", "h", "-")

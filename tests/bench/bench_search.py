@@ -34,11 +34,13 @@ class Run:
     scores: dict[str, float]
 
     def distance(self, method: str, column: Column) -> float:
-        """The method's mean distance on report noise."""
+        """The method's mean distance on report noise; :class:`InputError` where the run has none of that name."""
+        if method not in self.names:
+            raise InputError(f"{self.folder}: evaluated no {method}")
         return self.traced.evaluation.method(method).columns[column.key].mean
 
     def best(self, names: Sequence[str]) -> str:
-        """The method of ``names`` with the lowest score on selection noise."""
+        """The method of ``names``, of which there is one, with the lowest score on selection noise."""
         return min((name for name in names if name in self.scores), key=lambda name: self.scores[name])
 
     @property
@@ -70,7 +72,7 @@ def read(folder: Path) -> Run:
 def seconds_to_reach(run: Run) -> float:
     """Seconds of `gradient` until it had evolution's best after 1,500 evaluations, over evolution's until then."""
     gradient, evolution = (run.traced.shown(name) for name in (GRADIENT, EVOLUTION))
-    if gradient is None or evolution is None or gradient.protocol != evolution.protocol:
+    if gradient is None or evolution is None or not evolution.course or gradient.protocol != evolution.protocol:
         raise InputError(f"{run.folder}: found no traces of both searches on the same search noise and images")
     theirs = [step for step in evolution.course if step.spent.evaluations <= EVALUATIONS][-1]
     reached = [step for step in gradient.course if not step.fresh and step.score <= theirs.score]
@@ -120,8 +122,8 @@ def show(what: str, target: str, values: Callable[[], Sequence[float]], met: Cal
     try:
         found = list(values())
         middle = median(found)
-    except (InputError, StopIteration, ValueError, KeyError, IndexError) as error:
-        print(ROW.format(what, target, "–", "", f"not measured ({error or type(error).__name__})"))
+    except InputError as error:
+        print(ROW.format(what, target, "–", "", f"not measured ({error})"))
         return
     limits = f"{min(found):.3g}–{max(found):.3g}"
     print(ROW.format(what, target, f"{middle:.3g}", limits, "met" if met(middle) else "NOT MET"))
@@ -190,7 +192,7 @@ def show_plain(plain: Sequence[Run]) -> None:
         print(ROW.format(f"plain training to match {TENSOR}", "≥ 23,000", "–", "", "not measured (no plain-1000)"))
         return
     for column in searched.traced.columns:
-        trainings = [(_steps(run), run.distance("ema", column)) for run in plain]
+        trainings = [(_steps(run), run.distance(run.best(EMAS), column)) for run in plain]
         needed = steps_needed(searched.distance(TENSOR, column), trainings)
         longest = max(steps for steps, _ in trainings)
         found = f"> {longest:,}" if math.isinf(needed) else f"{needed:,.0f}"
@@ -198,7 +200,9 @@ def show_plain(plain: Sequence[Run]) -> None:
         what = f"plain steps to match {TENSOR} of {SEARCHED_STEPS:,}, FD ({column.extractor})"
         print(ROW.format(what, "≥ 23,000", found, "", met))
     for column in searched.traced.columns:
-        listed = ", ".join(f"{_steps(run):,}: {run.distance('ema', column):.3g}" for run in sorted(plain, key=_steps))
+        listed = ", ".join(
+            f"{_steps(run):,}: {run.distance(run.best(EMAS), column):.3g}" for run in sorted(plain, key=_steps)
+        )
         print(f"  FD ({column.extractor}): {TENSOR} {searched.distance(TENSOR, column):.3g}; best EMA after {listed}")
 
 
