@@ -266,7 +266,7 @@ def test_sheet_places_images_with_gaps() -> None:
 def test_a_method_has_one_look_whatever_else_is_shown() -> None:
     alone, among = looks(["evolution"]), looks(["last", "other", "evolution", "ema"])
     assert alone["evolution"] == among["evolution"]
-    many = looks(["last", "single", "uniform", "ema", "decayed", "evolution", "gradient", "cmaes", "a", "b"])
+    many = looks(["last", "single", "uniform", "ema", "decayed", "evolution", "gradient", "cma-es", "a", "b"])
     assert len({look.colour for look in many.values()}) == len(many)
 
 

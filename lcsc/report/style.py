@@ -52,9 +52,12 @@ SEARCH_LOOKS: Sequence[Look] = (
     Look("#882255", "v", "-"),
     Look("#44aa99", "s", "-"),
     Look("#999933", "D", "-"),
-    Look("#332288", "P", "-"),
+    Look("#e7298a", "P", "-"),
 )
-METHOD_PLACES: Mapping[str, int] = {"evolution": 0, "gradient": 1, "cmaes": 2}
+# Methods, and the searches of config/ by the names they have there.
+_KNOWN = ("evolution", "gradient", "gradient-tensor", "gradient-pixels", "gradient-slices")
+_KNOWN += ("cma-es", "random", "greedy-soup", "gradient-block")
+METHOD_PLACES: Mapping[str, int] = {name: place for place, name in enumerate(_KNOWN)}
 FALLBACK = Look("#374151", "h", "-")
 
 

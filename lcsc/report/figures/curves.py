@@ -152,10 +152,10 @@ def _rows(name: str, column: Column, axis: str, line: Line) -> list[tuple[str | 
 
 
 def _draw_line(axes: Axes, line: Line, look: Look, label: str) -> None:
-    axes.fill_between(line.work, line.low, line.high, step="post", color=look.colour, alpha=0.13, linewidth=0, zorder=2)
+    axes.fill_between(line.work, line.low, line.high, step="post", color=look.colour, alpha=0.08, linewidth=0, zorder=2)
     axes.step(
         line.work, line.middle, where="post", color=look.colour, linestyle=look.dash, label=fit(label), zorder=4,
-        marker=look.marker, markevery=[len(line.work) - 1],
+        linewidth=1.5, marker=look.marker, markevery=[len(line.work) - 1],
     )  # fmt: skip
 
 
