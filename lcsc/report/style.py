@@ -55,7 +55,7 @@ SEARCH_LOOKS: Sequence[Look] = (
     Look("#e7298a", "P", "-"),
 )
 # Methods, and the searches of config/ by the names they have there.
-_KNOWN = ("evolution", "gradient", "gradient-tensor", "gradient-pixels", "gradient-slices")
+_KNOWN: tuple[str, ...] = ("evolution", "gradient", "gradient-tensor", "gradient-pixels", "gradient-slices")
 _KNOWN += ("cma-es", "random", "greedy-soup", "gradient-block")
 METHOD_PLACES: Mapping[str, int] = {name: place for place, name in enumerate(_KNOWN)}
 FALLBACK = Look("#374151", "h", "-")
