@@ -129,11 +129,12 @@ def require_searched(
         found = row.get("searched_extractor")
         if found is None:
             continue
-        if found["sha256"] in held_out:
-            raise InputError(
-                f"{row['label']}: lowered the distance by {held_out[found['sha256']]!r}, expected another extractor; "
-                "the held-out one must not be searched"
-            )
+        for lowered in [found, *(row.get("warm_extractors") or [])]:
+            if lowered["sha256"] in held_out:
+                raise InputError(
+                    f"{row['label']}: lowered the distance by {held_out[lowered['sha256']]!r}, expected another "
+                    "extractor; the held-out one must not be searched, nor be what a warm start was found with"
+                )
         if found["sha256"] not in known:
             raise InputError(
                 f"{row['label']}: lowered the distance by extractor {found['name']!r} {found['sha256'][:12]}, which is "

@@ -38,7 +38,8 @@ def methods(baselines: Mapping[str, Any], selections: Sequence[Mapping[str, Any]
         found = {"kind": "coefficients", "coefficients": chosen["coefficients"], "groups": selection["groups"]}
         label = f"LCSC ({selection['search']})"
         row = {"name": selection["search"], "family": "search", "label": label, "weights": found}
-        rows.append({**row, "searched_extractor": selection.get("searched_extractor")})
+        lowered = {key: selection.get(key) for key in ("searched_extractor", "warm_extractors")}
+        rows.append({**row, **lowered})
     return rows
 
 

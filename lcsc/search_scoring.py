@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lcsc.combination import combine
 from lcsc.combination_gradient import coefficient_gradient
+from lcsc.errors import LcscError
 from lcsc.evaluation import Evaluator, Score
 from lcsc.gradients import GradientEvaluator
 from lcsc.groups import Groups
@@ -34,6 +35,10 @@ class SearchScoring:
     ) -> list[Score]:
         """The scores of ``candidates``, with gradients in their coefficients where they are wanted."""
         if not with_gradients:
+            if any(candidate.iteration for candidate in candidates):
+                raise LcscError(
+                    "search: found candidates for fresh noise scored by value, expected scores with gradients"
+                )
             return score_candidates(
                 self.context, self.evaluator, candidates, groups=self.groups, journal=journal, done=done
             )

@@ -29,6 +29,7 @@ def finalists(generations: Sequence[Generation], count: int) -> list[dict[str, A
     looked best on stopping noise. Scores on fresh noise are not comparable: then it is the last point and others at
     even distances before it, ``count`` in all.
     """
+    generations = [generation for generation in generations if generation.scored]  # those after the end are empty
     ranked = _ranked(generations)
     if any(item.candidate.iteration for _, _, _, item in ranked):
         chosen = _spread(ranked, count)

@@ -11,7 +11,6 @@ scored by value, one whose scores are known, and all after it has stopped): ``ba
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -131,7 +130,13 @@ class Joined:
 
     def _summed(self, shares: Sequence[Share], place: int) -> Score:
         arrays = _each(shares, place, "score")
-        values = {share.values.get(place, math.nan) for share in shares}
+        missing = next((share for share in shares if place not in share.values), None)
+        if missing is not None:
+            raise InputError(
+                f"shards: shard {missing.shard} of the stage {missing.stage} has no distance of candidate {place}; a "
+                "search that asks for gradients needs the stage backward (its class says needs_gradient)"
+            )
+        values = {share.values[place] for share in shares}
         if len(values) != 1:
             raise InputError(
                 f"shards: candidate {place} has the distances {sorted(values)}, expected one; the shards' machines "

@@ -8,6 +8,8 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
+from lcsc.progress import logger
+
 Float64Array = NDArray[np.float64]
 # Numbers read from a file at once.
 BLOCK = 1 << 16
@@ -81,7 +83,9 @@ def _stored(array: Float64Array) -> Float64Array | _Stored:
     """``array`` in a file; itself where there is no room for one."""
     try:
         return _Stored(array)
-    except OSError:
+    except OSError as error:
+        folder = tempfile.gettempdir()
+        logger.warning("%s: no room for a sum (%s), kept in memory; set TMPDIR to a larger folder", folder, error)
         return array
 
 

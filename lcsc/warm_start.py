@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,11 @@ from lcsc.bank import Bank
 from lcsc.errors import InputError
 from lcsc.files import read_json
 from lcsc.groups import Groups, make_groups
+
+
+def lineage_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The extractors whose distance a selection's search lowered, and those of the searches it started from."""
+    return [record["searched_extractor"], *record["warm_extractors"]]
 
 
 def warm_rows(path: Path, bank: Bank, groups: Groups) -> NDArray[np.float64]:

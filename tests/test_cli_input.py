@@ -22,7 +22,7 @@ SEARCH = {
     "mutation_scale": [0.01, 0.1], "mutation_share": [0.1, 1.0], "initial_rates": [0.9],
 }  # fmt: skip
 NAMES = {"data": "digits", "extractor": "cnn", "reference": "cnn", "search": "evolution", "select": "evolution"}
-NAMES["tune"] = "adam"
+NAMES |= {"tune": "adam", "trace": "evolution"}
 
 
 def lcsc(*arguments):

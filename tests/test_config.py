@@ -81,6 +81,28 @@ def with_joint(given: Config | None = None, mlp: Config | None = None, data: Con
         (changed("defaults.fine_tune.adam.span", to={"groups": "layer"}), ['span.groups: found "layer"', "tensor"]),
         (changed("defaults.fine_tune.adam.span", to={"learning_rate": 0}), ["span.learning_rate: found 0", "above 0"]),
         (changed("defaults.searches", to={"tuned-span": {}}), ["searches.tuned-span", "another name"]),
+        (
+            changed(SEARCH, to={"method": "gradient", "optimiser": "adam", "gradients": 80, "generations": 61}),
+            ["generations: found 61", "at least 81"],
+        ),
+        (
+            changed(SEARCH, to={"method": "gradient", "noise": "fresh"}),
+            ["noise: found 'fresh' with lbfgs, expected 'fixed'"],
+        ),
+        (
+            changed(SEARCH, to={"method": "gradient", "axes": "principal", "bound": 2.0}),
+            ["bound: found 2.0 with principal axes, expected null"],
+        ),
+        (changed(SEARCH, to={"method": "greedy-soup", "generations": 3}), ["generations: found 3", "at least 10"]),
+        (
+            changed(f"{SEARCH}.warm_start", to={"search": "later"}),
+            ["warm_start.search: found 'later', expected a search of the run 'tiny'"],
+        ),
+        (
+            changed(f"{SEARCH}.warm_start", to={"search": "evolution"}),
+            ["warm_start: found a start that leads back to 'evolution'"],
+        ),
+        (changed(f"{SEARCH}.warm_start", to={"run": "other", "search": "x"}), ["warm_start.run: found 'other'"]),
         (changed("defaults.fine_tune.adam.images", to=1), ["fine_tune.adam.images: found 1", "at least 2 or null"]),
         (changed("colour", to=1), ["colour: found an unknown key", "nearest known key is"]),
         (changed("runs", to={}), ["runs: found an empty section", "at least one"]),
@@ -115,7 +137,8 @@ def with_joint(given: Config | None = None, mlp: Config | None = None, data: Con
         (changed("extractors.mlp.architecture", to="cnn"), ["held_out: found 'mlp' of the architecture", "another"]),
         (changed("defaults.sampler", to={"kind": "euler", "sigmas": [80.0]}), ["sampler.sigmas: found an unknown key"]),
         (changed("defaults.sampler", to={"kind": "eular"}), ['sampler.kind: found "eular"', "euler, heun"]),
-        (changed(f"{SEARCH}.method", to="gradient"), ["an unknown key", "groups"]),
+        (changed(f"{SEARCH}.method", to="gradient"), ["population: found a key of evolution, cma-es, random"]),
+        (changed(f"{SEARCH}.finalist", to=3), ["finalist: found an unknown key", "known key is 'finalists'"]),
         (changed("defaults.sampler", to={"sigmas": [81.0]}), ["sigmas[0]: found 81.0", "sigma_max (80.0)"]),
         (changed("defaults.preconditioning", to={"sigma_min": 90.0}), ["sigma_min: found 90.0", "below"]),
         (changed("defaults.data", to="faces"), ['defaults.data: found "faces"', "a name in 'data': digits"]),
@@ -294,7 +317,7 @@ def test_ids_carry_name_and_hash() -> None:
     [
         (lambda config: step_settings(config, "none", "train"), "found 'none', expected one of tiny"),
         (lambda config: step_settings(config, "tiny", "paint"), "found 'paint', expected one of data"),
-        (lambda config: step_settings(config, "tiny", "search"), "found None, expected one of evolution"),
+        (lambda config: step_settings(config, "tiny", "search"), "found no name, expected one of evolution"),
         (lambda config: step_settings(config, None, "data", name="x"), "found 'x', expected one of digits"),
     ],
 )
@@ -371,3 +394,24 @@ def test_an_extractor_without_pixels_is_the_one_it_was_before_there_were_any() -
     assert settings(with_joint(), "extractor") == settings(CONFIG, "extractor")
     joint = step_settings(resolve(with_joint()), None, "extractor", name="joint")
     assert joint["pixels"] == {"share": 0.2, "size": 8}
+
+
+def test_names_that_a_search_may_not_have_are_those_of_the_baselines():
+    from lcsc.baselines import FAMILIES
+    from lcsc.config.checks import BASELINES
+
+    assert set(BASELINES) == set(FAMILIES)
+
+
+def with_warm_start(**other):
+    """A configuration whose second run starts from the first one's search, with ``other`` keys of the second run."""
+    config = copy.deepcopy(CONFIG)
+    earlier = {"warm_start": {"run": "tiny", "search": "evolution"}}
+    config["runs"]["later"] = {"searches": {"evolution": earlier}, **other}
+    return config
+
+
+def test_a_warm_start_must_not_have_seen_what_judges():
+    assert resolve(with_warm_start())["runs"]["later"]["searches"]["evolution"]["warm_start"]["run"] == "tiny"
+    swapped = with_warm_start(extractors={"search": "mlp", "held_out": "cnn"}, searches={"evolution": {"warm_start": {"run": "tiny", "search": "evolution"}}})  # fmt: skip # noqa: E501
+    assert "warm_start: found 'evolution', which lowered the distance by 'cnn'" in refusal(swapped)

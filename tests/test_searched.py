@@ -108,6 +108,9 @@ def test_a_search_of_the_held_out_extractor_is_refused(tiny_run):
         tables.require_searched([row], table(tiny_run), [])
     row["searched_extractor"] = tiny_run.extractor("cnn").record
     tables.require_searched([row, {"label": "old record"}], table(tiny_run), [])
+    row["warm_extractors"] = [tiny_run.extractor("mlp").record]
+    with pytest.raises(InputError, match="nor be what a warm start was found with"):
+        tables.require_searched([row], table(tiny_run), [])
 
 
 def test_further_extractors_need_a_name_and_statistics_of_their_own(tiny_run, folder):

@@ -107,10 +107,12 @@ def test_fresh_noise_axes_and_patience_give_the_same_bytes_in_any_rounds_and_a_w
 
 @pytest.mark.parametrize(("search", "given_file"), [({**FRESH, "warm_start": None}, True), ({**FRESH, "warm_start": {"run": None, "search": "x"}}, False)])  # fmt: skip # noqa: E501
 def test_a_warm_start_is_given_where_the_settings_name_one_and_only_there(
-    tiny_run, tmp_path, caplog, search, given_file
+    tiny_run, tmp_path, capsys, search, given_file
 ):
     options = ["--warm-start", tmp_path / "none.json"] if given_file else []
     assert lcsc("search", *given(tiny_run, "s", search), "--count", 1, "--output", tmp_path, *options) == 2
+    expected = "expected none" if given_file else "expected the selection.json of the earlier search"
+    assert expected in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

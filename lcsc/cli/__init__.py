@@ -82,7 +82,9 @@ def _command(commands: Any, name: str, text: str, *, settings: bool = True) -> a
         group.add_argument("--settings", metavar="JSON", help="the step's settings as JSON, or @FILE")
         group.add_argument("--config", type=Path, help="a configuration file (YAML)")
         group.add_argument("--run", dest="run_name", metavar="NAME", help="the run's name in the configuration")
-        group.add_argument("--name", help="the entry's name, where a run has several (search, extractor, data)")
+        group.add_argument(
+            "--name", help="the entry's name, where there are several (search, fine-tuning, extractor, data)"
+        )
         group.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="default: auto")
     shared = parser.add_argument_group("output of the step itself")
     shared.add_argument("--log", type=Path, help="write a log with times to this file")
@@ -148,7 +150,12 @@ def _scoring(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
 
 
 def _measured(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--extractor", type=Path, required=True, help="the searched extractor's file")
+    parser.add_argument(
+        "--extractor",
+        type=Path,
+        required=True,
+        help="the extractor to measure by: for a search or a fine-tuning its own",
+    )
     parser.add_argument("--reference", type=Path, required=True, help="its statistics of the training images")
 
 

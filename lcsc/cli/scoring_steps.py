@@ -132,6 +132,8 @@ def select(options: argparse.Namespace) -> None:
         record = {"search": settings["name"], "method": generations[0].settings["method"], "groups": groups}
         record |= {"protocol": protocol.hash, "bank": context.bank.identity, "extractor": extractor.identity}
         record |= {"searched_extractor": generations[0].extractor or extractor.record}
+        warm = generations[0].settings.get("warm_start") or {}
+        record |= {"warm_extractors": warm.get("extractors", [])}
         scored = [item for generation in generations for item in generation.scored if item.raced is None]
         record |= {"images": images, "evaluations": len(scored)}
         record |= {"steps": list(context.bank.steps), "parameters": context.bank.P}

@@ -50,10 +50,11 @@ def _open(
     options: argparse.Namespace, context: Context, settings: dict[str, Any], device: str | None = None
 ) -> _Opened:
     """The search of ``settings``; ``device`` is that of scores made elsewhere."""
-    from lcsc.files import hash_of
+    from lcsc.files import hash_of, read_json
     from lcsc.groups import make_groups
     from lcsc.search import make_search
     from lcsc.search_scoring import SearchScoring
+    from lcsc.warm_start import lineage_of
 
     extractor, reference = searched_measure(options, context)
     images = int(settings["images"])
@@ -65,7 +66,9 @@ def _open(
     evaluator = context.evaluator(extractor, reference, "search", images)
     space = _space(options, context, chosen, groups)
     if space.warm is not None:  # what it is, not only what it is called, belongs to the search's identity
-        chosen = {**chosen, "warm_start": {**chosen["warm_start"], "coefficients": hash_of(space.warm.tolist())}}
+        lineage = lineage_of(read_json(options.warm_start, kind="selection"))
+        more = {"coefficients": hash_of(space.warm.tolist()), "extractors": lineage}
+        chosen = {**chosen, "warm_start": {**chosen["warm_start"], **more}}
     about = {"method": chosen["method"], "search": settings["name"], "settings": chosen, "extractor": extractor.record}
     return _Opened(
         make_search(chosen, space),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lcsc.config.problems import Problem
-from lcsc.config.search_checks import gradient_problems, warm_start_problems
+from lcsc.config.search_checks import alike, gradient_problems, soup_problems, warm_start_problems
 from lcsc.config.words import found_in_words
 
 DIGITS, CLASSES = 1797, 10
@@ -64,8 +64,11 @@ def _run(place: tuple[str, ...], run: Section, config: Section) -> Iterator[Prob
         for name, entry in (run[section] or {}).items():
             yield from _searched((*place, section, name, "extractor"), entry["extractor"], run, config["extractors"])
     for name, search in run["searches"].items():
-        yield from _search((*place, "searches", name), search, run["evaluation"]["search"]["images"])
-        yield from warm_start_problems((*place, "searches", name), str(place[-1]), search, config["runs"])
+        images = search["images"] or run["evaluation"]["search"]["images"]
+        yield from _search((*place, "searches", name), search, images)
+        if search["method"] == "greedy-soup":
+            yield from soup_problems((*place, "searches", name), search, run)
+        yield from warm_start_problems((*place, "searches", name), str(place[-1]), name, config)
     for name, tuning in (run["fine_tune"] or {}).items():
         yield from _tuning((*place, "fine_tune", name), tuning, run["searches"])
 
@@ -94,8 +97,8 @@ def _searched(place: tuple[str, ...], name: str | None, run: Section, extractors
     if name == kept:
         way_out = "it is the run's extractors.held_out, by which the result is judged: take another"
         yield Problem(place, repr(name), "an extractor that may be searched", way_out)
-    elif alike := _alike(extractors[name], extractors[kept]):
-        found = f"{name!r} {alike} that the run's extractors.held_out, {kept!r}, has"
+    elif shared := alike(extractors[name], extractors[kept]):
+        found = f"{name!r} {shared} that the run's extractors.held_out, {kept!r}, has"
         yield Problem(place, found, "an extractor of another kind", "what one learns the other learns too")
 
 
@@ -103,21 +106,14 @@ def _extractors(place: tuple[str, ...], run: Section, extractors: Section) -> It
     for role, name in run["extractors"].items():
         yield from _extractor((*place, "extractors", role), name, run, extractors)
     searched, held_out = (extractors[name] for name in run["extractors"].values())
-    if run["extractors"]["search"] != run["extractors"]["held_out"] and (alike := _alike(searched, held_out)):
-        found = f"{run['extractors']['held_out']!r} {alike} that {run['extractors']['search']!r} has"
+    if run["extractors"]["search"] != run["extractors"]["held_out"] and (shared := alike(searched, held_out)):
+        found = f"{run['extractors']['held_out']!r} {shared} that {run['extractors']['search']!r} has"
         way_out = "what one learns the other learns too: take another architecture"
         yield Problem((*place, "extractors", "held_out"), found, "an extractor of another kind", way_out)
     if run["extractors"]["search"] == run["extractors"]["held_out"]:
         found = f"{run['extractors']['search']!r} twice"
         way_out = "a searched metric alone is no evidence, add a second extractor"
         yield Problem((*place, "extractors", "held_out"), found, "an extractor that no search uses", way_out)
-
-
-def _alike(first: Section, second: Section) -> str:
-    """What two extractors have in common that makes one lower the other's distance; empty for nothing."""
-    if all(first[key] == second[key] for key in ("kind", "architecture")):
-        return "of the architecture"
-    return "with pixels" if first["pixels"] and second["pixels"] else ""
 
 
 def _kinds(place: tuple[str, ...], run: Section) -> Iterator[Problem]:
@@ -197,9 +193,10 @@ def _tuning(place: tuple[str, ...], tuning: Section, searches: Section) -> Itera
 
 
 def _budget(place: tuple[str, ...], search: Section, images: int) -> Iterator[Problem]:
-    first = search["population"] if search["method"] == "evolution" else 1
+    averages = len(search.get("initial_rates", ())) + 2 + (search.get("warm_start") is not None)
+    first = search["population"] if search["method"] == "evolution" else averages
     if search["evaluations"] is not None and search["evaluations"] < first:
-        expected = f"at least the population ({first}), the first generation"
+        expected = f"at least {first}, the candidates of the first generation"
         yield Problem((*place, "evaluations"), str(search["evaluations"]), expected)
     if search["seconds"] is not None and search.get("shards", 1) > 1:
         way_out = "limit the evaluations instead: jobs that share a generation must agree when to stop"

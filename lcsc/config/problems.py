@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from lcsc.config.schema import read_schema
+from lcsc.config.schema import dereference, read_schema
 from lcsc.config.words import expected_in_words, found_in_words
 from lcsc.errors import InputError
 
@@ -121,13 +121,22 @@ def _in_words(error: ValidationError) -> Problem:
 def _unknown_key(error: ValidationError, place: Place) -> Problem:
     known = sorted(error.schema.get("properties", {}))
     unknown = next(key for key in error.instance if key not in known)
+    expected, described = f"one of {', '.join(known)}", "(config/README.md describes every key)"
+    owners = [kind for kind, keys in _keys_by_kind(place).items() if unknown in keys]
+    if owners:
+        return Problem((*place, unknown), f"a key of {', '.join(owners)}", expected, f"remove it {described}")
     nearest = difflib.get_close_matches(unknown, known, n=1, cutoff=0.0)[0]
-    return Problem(
-        (*place, unknown),
-        "an unknown key",
-        f"one of {', '.join(known)}",
-        f"the nearest known key is '{nearest}' (config/README.md describes every key)",
-    )
+    way_out = f"the nearest known key is '{nearest}' {described}"
+    return Problem((*place, unknown), "an unknown key", expected, way_out)
+
+
+def _keys_by_kind(place: Place) -> dict[str, list[str]]:
+    """The keys of each method where ``place`` is a search; empty elsewhere."""
+    if len(place) < 2 or place[-2] != "searches":
+        return {}
+    schema = read_schema()
+    kinds = schema["$defs"]["run"]["properties"]["searches"]["additionalProperties"]["x-kinds"]
+    return {kind: list(dereference(node, schema)["properties"]) for kind, node in kinds.items()}
 
 
 def _way_out(error: ValidationError) -> list[str]:

@@ -16,28 +16,62 @@ def gradient_problems(place: Place, search: Section) -> Iterator[Problem]:
     if search["optimiser"] == "lbfgs" and search["noise"] == "fresh":
         way_out = "take 'optimiser: adam', or fixed noise: a line search needs one and the same function"
         yield Problem((*place, "noise"), "'fresh' with lbfgs", "'fixed'", way_out)
+    wanted = 1 + (search["gradients"] or 0)  # the start points take a generation
+    if search["optimiser"] == "adam" and search["generations"] < wanted:
+        way_out = "the learning rate falls to 0 over 'gradients': fewer generations would cut it short"
+        yield Problem((*place, "generations"), str(search["generations"]), f"at least {wanted}", way_out)
     if search["axes"] == "principal" and search["bound"] is not None:
         way_out = "bounds are on coefficients: take 'axes: coefficients', or a penalty"
         yield Problem((*place, "bound"), f"{search['bound']} with principal axes", "null", way_out)
 
 
-def warm_start_problems(place: Place, run: str, search: Section, runs: Mapping[str, Section]) -> Iterator[Problem]:
-    """A search that starts from one that is not there, or from itself, be it by way of others."""
-    seen = {(run, str(place[-1]))}
-    while search is not None and search.get("warm_start") is not None:
-        warm = search["warm_start"]
+def soup_problems(place: Place, search: Section, run: Section) -> Iterator[Problem]:
+    """A greedy soup that ends before all checkpoints were tried, where their number is known."""
+    if "train" not in run or search["variant"] != "ordered":
+        return
+    train = run["train"]
+    checkpoints = (train["steps"] - train["save_from"]) // train["save_every"] + 1
+    if search["generations"] < checkpoints:
+        way_out = "the first generation ranks the checkpoints, and each further one tries another"
+        yield Problem((*place, "generations"), str(search["generations"]), f"at least {checkpoints}", way_out)
+
+
+def alike(first: Section, second: Section) -> str:
+    """What two extractors have in common that makes one lower the other's distance; empty for nothing."""
+    if all(first[key] == second[key] for key in ("kind", "architecture")):
+        return "of the architecture"
+    return "with pixels" if first["pixels"] and second["pixels"] else ""
+
+
+def warm_start_problems(place: Place, run: str, name: str, config: Section) -> Iterator[Problem]:
+    """A search that starts from one that is not there, from itself, or from one that saw what judges this one."""
+    at, first, runs = (*place, "warm_start"), config["runs"][run], config["runs"]
+    seen = {(run, name)}
+    while (warm := runs[run]["searches"][name].get("warm_start")) is not None:
         run, name = warm["run"] or run, warm["search"]
         if run not in runs:
-            yield Problem((*place, "warm_start", "run"), repr(run), f"a name in 'runs': {', '.join(runs)}")
+            yield Problem((*at, "run"), repr(run), f"a name in 'runs': {', '.join(runs)}")
             return
-        searches = runs[run]["searches"]
-        if name not in searches:
-            expected = f"a search of the run {run!r}: {', '.join(searches)}"
-            yield Problem((*place, "warm_start", "search"), repr(name), expected)
+        if name not in runs[run]["searches"]:
+            expected = f"a search of the run {run!r}: {', '.join(runs[run]['searches'])}"
+            yield Problem((*at, "search"), repr(name), expected)
             return
         if (run, name) in seen:
             way_out = "break the circle: searches cannot wait for each other"
-            yield Problem((*place, "warm_start"), f"a start that leads back to {name!r}", "an earlier search", way_out)
+            yield Problem(at, f"a start that leads back to {name!r}", "an earlier search", way_out)
             return
         seen.add((run, name))
-        search = searches[name]
+        yield from _unseen(at, first, runs[run], name, config["extractors"])
+
+
+def _unseen(at: Place, run: Section, earlier: Section, name: str, extractors: Section) -> Iterator[Problem]:
+    """An earlier search must have seen neither the held-out images nor the like of the held-out extractor."""
+    if earlier["data"] != run["data"]:
+        way_out = "another set's training images may be among the held-out ones"
+        yield Problem(at, f"{name!r}, which searched on {earlier['data']!r}", f"one on {run['data']!r}", way_out)
+    searched = earlier["searches"][name]["extractor"] or earlier["extractors"]["search"]
+    kept = run["extractors"]["held_out"]
+    if searched == kept or alike(extractors[searched], extractors[kept]):
+        found = f"{name!r}, which lowered the distance by {searched!r}"
+        way_out = f"{kept!r}, by which this run is judged, is that extractor or of its kind"
+        yield Problem(at, found, "one that searched another extractor", way_out)

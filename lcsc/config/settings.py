@@ -75,12 +75,14 @@ def step_settings(config: Section, run: str | None, step: str, *, name: str | No
         return _extractor(config, _known(name, config["extractors"], "extractors"))
     if step not in _OF_RUNS:
         raise InputError(f"step: found {step!r}, expected one of {', '.join(STEPS)}")
-    section = config["runs"][_known(run, config["runs"], "runs")]
+    section = config["runs"][_known(run or "", config["runs"], "runs")]
     return _OF_RUNS[step](config, str(run), section, name)
 
 
 def _known(name: str | None, known: Section, what: str) -> str:
-    if name is None or name not in known:
+    if name is None:
+        raise InputError(f"{what}: found no name, expected one of {', '.join(known)}; give it with --name")
+    if name not in known:
         raise InputError(f"{what}: found {name!r}, expected one of {', '.join(known)}; give a name that is there")
     return name
 

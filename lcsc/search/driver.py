@@ -22,6 +22,8 @@ from lcsc.search.patience import REASON, StoppingScore
 Done = Callable[[Score, bool], None]
 # Reasons to stop that are no cause for worry.
 EXPECTED = ("gradient", "decrease", "converged", "tried all", "no addition helps", "evaluations", REASON, *EXHAUSTED)
+# Settings that end a search and change none of its candidates before.
+_LIMITS = ("evaluations", "seconds", "stopping")
 ScoreAll = Callable[[Sequence[Candidate], Journal, bool, Done], list[Score]]
 
 
@@ -120,9 +122,10 @@ def resume(
 def open_journal(folder: Path, about: Mapping[str, Any], writer: str = "") -> Journal:
     """The journal of the search in ``folder``, for one of several jobs where ``writer`` names it."""
     settings = about["settings"]
-    fixed = [about["protocol"], about["bank"], settings.get("groups", "all")]
-    if settings.get("racing") is not None:  # who wins decides who is combined with whom, in the last bit
-        fixed.append(settings["racing"])
+    # A candidate's place among others decides how its weights are rounded in the last bit, and the settings decide its
+    # place; how long a search goes on does not.
+    course = {key: value for key, value in settings.items() if key not in _LIMITS}
+    fixed = [about["protocol"], about["bank"], course]
     return Journal(folder / "journal", hash_of(fixed), writer)
 
 

@@ -39,8 +39,10 @@ def averages(space: SearchSpace, rates: Sequence[float], domain: Domain | None =
 def written_start(start: Any, space: SearchSpace) -> Coefficients:
     """The start [G, K] that the settings write down: "last", "uniform", or rows [G, K] or [1, K].
 
-    Raises :class:`InputError` for anything else.
+    Raises :class:`InputError` for anything else, and where there is a warm start, which is one of the averages.
     """
+    if space.warm is not None:
+        raise InputError(f"searches: start {_words(start)} with a warm start, expected best-average")
     if start == "last":
         rows = averaging.single(space.K, space.K - 1)
     elif start == "uniform":

@@ -21,6 +21,8 @@ from lcsc.report.records import Column
 
 EVOLUTION, GRADIENT, TENSOR, SPAN, TUNED = "evolution", "gradient", "gradient-tensor", "tuned-span", "tuned"
 EMAS = ("ema", "post-hoc")
+# Methods that are shown whatever came out, beside the one that selection noise chooses in each run.
+STATED = ("gradient-tensor", "gradient-slices", "gradient-pixels", SPAN)
 EVALUATIONS, EQUIVALENTS, PLAIN, SEARCHED_STEPS = 1500, 150, "plain-", 1000
 ROW = "{:<70s} {:>9s} {:>9s}  {:<17s} {}"
 
@@ -179,12 +181,6 @@ def show_best(runs: Sequence[Run], column: Column, choose: Callable[[Run], str],
     )
 
 
-def best_by_median(runs: Sequence[Run], column: Column) -> str:
-    """The method of ours that all runs have with the lowest median ratio to the best EMA in ``column``."""
-    names = [name for name in runs[0].ours if all(name in run.ours for run in runs)]
-    return min(names, key=lambda name: median(run.distance(name, column) / run.distance("ema", column) for run in runs))
-
-
 def show_plain(plain: Sequence[Run]) -> None:
     """The rows of plain training against the search of the shortest."""
     searched = next((run for run in plain if _steps(run) == SEARCHED_STEPS), None)
@@ -225,9 +221,10 @@ def main(folders: Sequence[Path]) -> None:
         for column in columns:
             show_best(runs, column, lambda run: run.best(run.ours), "ours, chosen on selection noise")
         print("  chosen: " + ", ".join(f"{run.traced.evaluation.run} {run.best(run.ours)}" for run in runs))
-        for column in columns:
-            best = best_by_median(runs, column)
-            show_best(runs, column, lambda run, best=best: best, best)  # type: ignore[misc]
+        for name in STATED:
+            if all(name in run.names for run in runs):
+                for column in columns:
+                    show_best(runs, column, lambda run, name=name: name, name)  # type: ignore[misc]
     if plain:
         show_plain(plain)
 
