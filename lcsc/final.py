@@ -189,8 +189,8 @@ def protocol_words(columns: Sequence[str], blocks: int) -> list[str]:
     """The protocol of the result table in sentences."""
     return [
         *columns,
-        f"Every number is the mean over {blocks} independent blocks of report noise; the spread is their standard "
-        "deviation. All methods see the same noise.",
+        f"Every number is the mean over {blocks} independent blocks of report noise; the spread is the "
+        "standard deviation of one block’s distance. All methods see the same noise.",
         "The winner of the search and the best EMA were chosen on selection noise, which is used for nothing else.",
         "Held-out images were seen by nothing before this evaluation: by no training, no extractor and no search.",
     ]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import median
 
 from lcsc.report.drawing import Data, Value
 from lcsc.report.gain import is_flagged, kept_notes
+from lcsc.report.numbers import decimals_for
 from lcsc.report.records import Evaluation, Guard, Method
 from lcsc.report.searched import column_mark
 from lcsc.report.tables import Cell, Heading, Row, Table
@@ -20,7 +22,7 @@ def guards_table(evaluation: Evaluation, best: str = "") -> Table:
     headings = [Heading(GAIN, "kept", "gain/kept", decimals=2)]
     for name, words in extractors.items():
         group = f"{name} ({words})"
-        headings.append(Heading(group, "KD", f"{name}/kd"))
+        headings.append(Heading(group, "KD", f"{name}/kd", decimals=_kernel_decimals(evaluation, name)))
         headings += [Heading(group, key, f"{name}/{key}", decimals=2) for key in SHARES]
     headings += [Heading(COPIES, key, f"copies/{key}", decimals=2) for key in ("ratio", "share")]
     rows = [_method_row(method, list(extractors)) for method in evaluation.methods]
@@ -57,11 +59,20 @@ def _real_row(evaluation: Evaluation, extractors: Sequence[str]) -> Row:
 
 
 def _guard_cells(guards: Mapping[str, Guard], extractors: Sequence[str]) -> list[Cell | None]:
-    return [Cell(value) for name in extractors for value in _values(guards[name])]
+    cells: list[Cell | None] = []
+    for name in extractors:
+        kernel = guards[name].kd["held-out"]
+        cells += [Cell(kernel.mean, kernel.spread), *(Cell(value) for value in _shares(guards[name]))]
+    return cells
 
 
-def _values(guard: Guard) -> tuple[float, ...]:
-    return guard.kd["held-out"].mean, guard.precision, guard.recall, guard.density, guard.coverage
+def _kernel_decimals(evaluation: Evaluation, extractor: str) -> int:
+    """Decimals that show the spread of a typical kernel distance with two digits, and no more."""
+    return decimals_for([median(method.guards[extractor].kd["held-out"].spread for method in evaluation.methods)], 2)
+
+
+def _shares(guard: Guard) -> tuple[float, ...]:
+    return guard.precision, guard.recall, guard.density, guard.coverage
 
 
 def guard_notes(evaluation: Evaluation) -> tuple[str, ...]:
@@ -72,7 +83,7 @@ def guard_notes(evaluation: Evaluation) -> tuple[str, ...]:
         "Gain kept: gain on the best EMA in log distance, held-out images and an extractor that no search used, over "
         "the gain by the extractor that the method itself searched and training images; both on report noise.",
         f"KD: kernel distance of features (unbiased, cubic kernel), mean over {made.kd_subsets} subsets of "
-        f"{made.kd_images:,} images; smaller is better, about 0 at best; unlike FD, it assumes no Gaussian features.",
+        f"{made.kd_images:,} images ± their standard deviation; smaller is better, about 0 at best; unlike FD, it assumes no Gaussian features.",
         f"Precision: share of images within reach of a real one (as far as its neighbour number {made.neighbours}). "
         "Recall: share of real images within reach of a generated one. Density: real images that reach a generated "
         f"one, over {made.neighbours}; about 1 at best. Coverage: share of real images that reach a generated one. A "
@@ -112,5 +123,5 @@ def _guard_rows(name: str, guard: Guard) -> list[tuple[Value, ...]]:
     rows: list[tuple[Value, ...]] = [
         (name, "kd", part, measure.mean, measure.spread) for part, measure in guard.kd.items()
     ]
-    rows += [(name, key, "held-out", value, None) for key, value in zip(SHARES, _values(guard)[1:], strict=True)]
+    rows += [(name, key, "held-out", value, None) for key, value in zip(SHARES, _shares(guard), strict=True)]
     return rows + [(name, "jackknife", part, None, spread) for part, spread in guard.jackknife.items()]

@@ -63,7 +63,7 @@ def headline(evaluation: Evaluation, selections: Sequence[Selection]) -> Headlin
     base = evaluation.method(BASE)
     ours, theirs = method.columns[column.key], base.columns[column.key]
     word = verdict(ours, theirs)
-    decimals = 1 if min(ours.mean, theirs.mean) >= 10 else 2
+    decimals = evaluation.decimals
     sentence = (
         f"{method.label} is {word} {_named(base.label)}: {column.label}, "
         f"{fixed(ours.mean, decimals)} ± {fixed(ours.spread, decimals)} against "

@@ -14,6 +14,12 @@ def decimals_for(values: Iterable[float], significant: int = 3) -> int:
     return min(6, max(0, significant - 1 - math.floor(math.log10(min(sizes)))))
 
 
+def distance_decimals(means: Iterable[float]) -> int:
+    """Decimals for all distances of a run: two are enough, unless the smallest needs more for two digits."""
+    known = list(means)
+    return max(min(2, decimals_for(known)), decimals_for(known, significant=2))
+
+
 def fixed(value: float, decimals: int) -> str:
     """``value`` with ``decimals`` decimals, thousands apart and a true minus sign."""
     text = f"{value:,.{decimals}f}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from lcsc.report.records import (
     Column,
     Evaluation,
     Generation,
+    Guard,
     Hindsight,
     Measure,
     Method,
@@ -28,6 +30,7 @@ from lcsc.report.records import (
     Searched,
     Selection,
     Timing,
+    one_block_spread,
 )
 
 
@@ -56,7 +59,7 @@ def read_evaluation(path: Path) -> Evaluation:
         steps=steps,
         columns=columns,
         methods=methods,
-        hindsight={key: _hindsight(hindsight.child(key)) for key in keys},
+        hindsight={key: _hindsight(hindsight.child(key), key, methods) for key in keys},
         neighbours_of_real=_numbers(fields.child("neighbours_of_real")),
         guards=read_guarding(fields.child("guards"), extractors),
     )
@@ -74,16 +77,17 @@ def _column(fields: Fields) -> Column:
 
 
 def _method(fields: Fields, keys: Sequence[str], extractors: Sequence[str], checkpoints: int) -> Method:
-    columns, neighbours, guards = (fields.child(key) for key in ("columns", "neighbours", "guards"))
+    columns, neighbours, guarded = (fields.child(key) for key in ("columns", "neighbours", "guards"))
+    guards = {name: read_guard(guarded.child(name), real=False) for name in extractors}
     return Method(
         name=fields.text("name"),
         label=fields.text("label"),
         family=fields.text("family"),
         coefficients=_coefficients(fields.child("weights"), checkpoints),
-        columns={key: _measure(columns.child(key)) for key in keys},
+        columns={key: _one_block(_measure(columns.child(key)), key, guards) for key in keys},
         neighbours={part: neighbours.child(part).number("mean") for part in neighbours},
         copies=read_copies(fields.child("copies")),
-        guards={name: read_guard(guards.child(name), real=False) for name in extractors},
+        guards=guards,
         gain=read_gain(fields, keys),
         searched=_searched(fields),
     )
@@ -96,12 +100,21 @@ def _searched(fields: Fields) -> Searched | None:
     return Searched(found.text("name"), found.text("words"))
 
 
-def _hindsight(fields: Fields) -> Hindsight:
-    return Hindsight(label=fields.text("label"), measure=_measure(fields))
+def _hindsight(fields: Fields, key: str, methods: Sequence[Method]) -> Hindsight:
+    """It has no jackknife of its own; where it is the EMA that was chosen, that one's spread is known."""
+    measure = _measure(fields)
+    same = [method.columns[key] for method in methods if method.columns[key].values == measure.values]
+    return Hindsight(label=fields.text("label"), measure=same[0] if same else measure)
 
 
 def _measure(fields: Fields) -> Measure:
     return Measure(fields.numbers("values"), fields.number("mean"), fields.number("spread"))
+
+
+def _one_block(measure: Measure, key: str, guards: Mapping[str, Guard]) -> Measure:
+    extractor, _, part = key.rpartition("/")
+    jackknife = guards[extractor].jackknife.get(part) if extractor in guards else None
+    return replace(measure, spread=one_block_spread(measure.spread, jackknife))
 
 
 def _numbers(fields: Fields) -> dict[str, float]:

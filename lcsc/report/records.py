@@ -8,16 +8,30 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lcsc.report.numbers import distance_decimals
+
 Rows = tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A distance in each block of ``report`` noise, their mean and standard deviation."""
+    """A distance in each block of ``report`` noise, their mean, and the standard deviation of one block's distance.
+
+    ``spread`` of a method in the final evaluation is the larger of two estimates: see :func:`one_block_spread`.
+    """
 
     values: tuple[float, ...]
     mean: float
     spread: float
+
+
+def one_block_spread(blocks: float, jackknife: float | None) -> float:
+    """The standard deviation of one block's distance, from that over ``blocks`` and from the jackknife of the first.
+
+    Both estimate the same. That over a few blocks has few degrees of freedom and is often far too small by chance;
+    the jackknife errs upwards if at all. The larger one promises no more than both allow.
+    """
+    return max(blocks, jackknife or 0.0)
 
 
 @dataclass(frozen=True)
@@ -138,6 +152,11 @@ class Evaluation:
     def method(self, name: str) -> Method:
         """The method called ``name``."""
         return next(method for method in self.methods if method.name == name)
+
+    @property
+    def decimals(self) -> int:
+        """Decimals of all its distances."""
+        return distance_decimals(m.columns[c.key].mean for m in self.methods for c in self.columns)
 
     @property
     def searched_extractor(self) -> str:

@@ -8,17 +8,19 @@ from dataclasses import dataclass
 
 from lcsc.report.drawing import Data
 from lcsc.report.gain import kept_notes
-from lcsc.report.headline import BASE, compare_to_base
+from lcsc.report.headline import BASE, HELD_OUT, compare_to_base
 from lcsc.report.records import Column, Evaluation, Measure, Method
 from lcsc.report.searched import ALL, mark, own_notes
 
 PARTS = {"held-out": "held-out images", "train": "training images"}
 NEIGHBOURS = "Distance to nearest"
 FOOTNOTES = (
-    "FD: Fréchet distance of features, smaller is better; mean ± standard deviation over blocks of noise "
-    "that nothing else used.",
+    "FD: Fréchet distance of features, smaller is better; mean over blocks of noise that nothing else used "
+    "± standard deviation of one block: the larger of that over blocks and the jackknife’s of the first block (of an "
+    "EMA that has no row of its own: over blocks). The mean varies less.",
     "×: ratio to the best EMA, which was chosen on other noise; in hindsight: chosen on the reported noise.",
-    "Real against real images: held-out against training images, about what a perfect generator reaches.",
+    "Real against real images: held-out against training images, of which few are there, which raises it: a "
+    "generator may go below it. Against training images it says nothing, so no number stands there.",
     "Distance to nearest: mean distance of generated images to their nearest real one; much less than real "
     "held-out images have to training images would mean copying.",
 )
@@ -75,7 +77,8 @@ def result_table(evaluation: Evaluation, best: str = "") -> Table:
     columns = sorted(evaluation.columns, key=lambda c: (c.part != "held-out", not c.searched, c.extractor))
     parts = sorted({part for m in evaluation.methods for part in m.neighbours}, key=lambda p: p != "train")
     headings = [
-        Heading(f"Against {PARTS.get(c.part, c.part)}", f"FD ({c.extractor})", c.key, c.searched) for c in columns
+        Heading(f"Against {PARTS.get(c.part, c.part)}", f"FD ({c.extractor})", c.key, c.searched, evaluation.decimals)
+        for c in columns
     ]
     headings += [Heading(NEIGHBOURS, PARTS.get(part, part).removesuffix("s"), f"nearest/{part}") for part in parts]
     rows = [_method_row(method, evaluation, columns, parts) for method in evaluation.methods]
@@ -110,7 +113,7 @@ def _hindsight_row(evaluation: Evaluation, columns: Sequence[Column], parts: Seq
 
 
 def _floor_row(evaluation: Evaluation, columns: Sequence[Column], parts: Sequence[str]) -> Row:
-    cells: list[Cell | None] = [Cell(column.floor) for column in columns]
+    cells: list[Cell | None] = [Cell(c.floor) if c.part == HELD_OUT else None for c in columns]
     real = evaluation.neighbours_of_real.get("held-out to train")
     cells += [Cell(real) if part == "train" and real is not None else None for part in parts]
     return Row("floor", "Real against real images", "floor", tuple(cells))
