@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -70,10 +71,12 @@ def make_run(
     failed: Sequence[int] = (),
     kept: float | None = 0.62,
     own: Sequence[str] = (),
+    fresh: Sequence[str] = (),
 ) -> ReportInputs:
     """Write all records of a run below ``folder``; candidates numbered in ``failed`` have no score.
 
-    The searches keep ``kept`` of their gain; those in ``own`` lowered the distance by an extractor of their own.
+    The searches keep ``kept`` of their gain; those in ``own`` lowered the distance by an extractor of their own,
+    those in ``fresh`` on fresh noise after their first generation.
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = [*LEVELS, *searches]
@@ -128,6 +131,9 @@ def make_run(
         for search in searches
         for number in range(generations)
     ]
+    for file in files:
+        if file.parent.name in fresh:
+            draw_fresh_noise(file)
     return ReportInputs(
         evaluation=folder / "evaluation.json",
         baselines=folder / "baselines.json",
@@ -236,6 +242,13 @@ def write_generation(
     }  # fmt: skip
     write_json(path, record, kind="generation")
     return path
+
+
+def draw_fresh_noise(path: Path) -> None:
+    record = json.loads(path.read_text())
+    for place, candidate in enumerate(record["candidates"] if record["generation"] else ()):
+        candidate["noise"] = record["generation"] * len(record["candidates"]) + place
+    path.write_text(json.dumps(record))
 
 
 def write_samples(folder: Path, names: Sequence[str]) -> Path:

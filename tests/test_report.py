@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from report_records import JOINT, STEPS, ema_row, make_run, searched_row
 
 from lcsc.errors import InputError
@@ -251,6 +252,53 @@ def test_trace_counts_every_evaluation() -> None:
     one = trace("s", generations)
     assert one.best_so_far() == [None, 5.0, 5.0, 4.0]
     assert one.ends == (2, 4)
+    assert one.course() == one.best_so_far()
+
+
+def test_fresh_noise_has_no_best_score_but_a_running_median() -> None:
+    scores = [9.0, 7.0, 2.0, None, 8.0]
+    row = tuple(Candidate(score, "", place > 0) for place, score in enumerate(scores))
+    one = trace("s", [Generation("s", 0, row, stopped=False)])
+    assert one.course() == [None, 7.0, 4.5, 4.5, 7.0]
+    many = tuple(Candidate(float(place), "", True) for place in range(20))
+    assert trace("s", [Generation("s", 0, many, stopped=False)]).course()[-1] == 15.0
+
+
+def test_a_search_on_fresh_noise_is_drawn_and_written_as_such(tmp_path: Path) -> None:
+    searches = ("evolution", "gradient")
+    inputs = make_run(tmp_path / "run", searches=searches, fresh=("gradient",), generations=4, population=5)
+    make_report(inputs, tmp_path / "report.html", tmp_path / "figures")
+    with (tmp_path / "figures" / "convergence.csv").open(encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    ours, other = ([row for row in rows if row["search"] == name] for name in ("gradient", "evolution"))
+    assert [row["noise"] for row in ours] == ["fixed"] * 5 + ["fresh"] * 15
+    assert not any(row["best_so_far"] for row in ours)
+    assert all(row["running_median"] for row in ours[5:])
+    assert all(row["best_so_far"] and not row["running_median"] for row in other)
+    words = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "of a search on fresh noise, whose scores cannot be compared one by one: the median of 9" in words
+
+
+def test_a_choice_stands_at_its_own_number_of_evaluations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    searches = ("evolution", "gradient")
+    inputs = make_run(tmp_path / "run", searches=searches, own=("gradient",), generations=20, population=5)
+    few = [path for path in inputs.generations if path.parent.name == "evolution" or path.name < "generation-0002"]
+    places: list[int] = []
+    words: list[str] = []
+
+    def draw(axes: Any, *args: Any, **how: Any) -> list[Any]:
+        places.extend([args[0][0]] if how.get("marker") == "D" else [])
+        return plot(axes, *args, **how)
+
+    plot, label = Axes.plot, Axes.set_xlabel
+    monkeypatch.setattr(Axes, "plot", draw)
+    monkeypatch.setattr(Axes, "set_xlabel", lambda axes, text, **how: (words.append(text), label(axes, text, **how))[1])
+    make_report(replace(inputs, generations=few), tmp_path / "report.html", tmp_path / "figures")
+    assert sorted(places) == [10, 100]
+    assert [text for text in words if text.startswith("Evaluations")] == [
+        "Evaluations (candidates scored), log",
+        "Evaluations (candidates scored)",
+    ]
 
 
 def test_sheet_places_images_with_gaps() -> None:

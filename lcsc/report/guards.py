@@ -83,7 +83,8 @@ def guard_notes(evaluation: Evaluation) -> tuple[str, ...]:
         "Gain kept: gain on the best EMA in log distance, held-out images and an extractor that no search used, over "
         "the gain by the extractor that the method itself searched and training images; both on report noise.",
         f"KD: kernel distance of features (unbiased, cubic kernel), mean over {made.kd_subsets} subsets of "
-        f"{made.kd_images:,} images ± their standard deviation; smaller is better, about 0 at best; unlike FD, it assumes no Gaussian features.",
+        f"{made.kd_images:,} images ± their standard deviation; smaller is better, about 0 at "
+        "best; unlike FD, it assumes no Gaussian features.",
         f"Precision: share of images within reach of a real one (as far as its neighbour number {made.neighbours}). "
         "Recall: share of real images within reach of a generated one. Density: real images that reach a generated "
         f"one, over {made.neighbours}; about 1 at best. Coverage: share of real images that reach a generated one. A "

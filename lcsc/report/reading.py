@@ -195,9 +195,14 @@ def _generation(path: Path, checkpoints: int) -> Generation:
     return Generation(
         search=fields.text("search"),
         number=fields.whole("generation"),
-        candidates=tuple(Candidate(c.number_or_none("score"), c.text("origin")) for c in scored),
+        candidates=tuple(_candidate(candidate) for candidate in scored),
         stopped=fields.flag("stopped"),
     )
+
+
+def _candidate(fields: Fields) -> Candidate:
+    fresh = "noise" in fields and fields.whole("noise") > 0
+    return Candidate(fields.number_or_none("score"), fields.text("origin"), fresh)
 
 
 def read_samples(path: Path, methods: Sequence[str]) -> Samples:

@@ -204,10 +204,14 @@ class Selection:
 
 @dataclass(frozen=True)
 class Candidate:
-    """The distance of a candidate on ``search`` noise (None where it has none) and where it came from."""
+    """The distance of a candidate on ``search`` noise (None where it has none) and where it came from.
+
+    ``fresh``: its noise was drawn for it.
+    """
 
     score: float | None
     origin: str
+    fresh: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,23 @@
 """Convergence of the searches: every candidate, the best so far, and the baselines as lines.
 
+Scores on fresh noise have no best: there a running median stands for it.
+
 Each extractor that was searched has a panel of its own (see :mod:`lcsc.report.figures.panels`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lcsc.report.drawing import Drawing
 from lcsc.report.figures.labels import spread_apart
 from lcsc.report.figures.panels import Panel, alt_text, caption, detail_labels, make_panels
+from lcsc.report.figures.scales import is_wide, set_log
 from lcsc.report.figures.traces import Trace, candidate_data, generation_data, middle_of, or_none, trace
 from lcsc.report.numbers import short
 from lcsc.report.records import Baselines, Evaluation, Generation, Selection
-from lcsc.report.style import INK, Look, fit, new_figure
+from lcsc.report.style import INK, MUTED, Look, fit, new_figure
 from lcsc.report.svg import svg_text
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 NAME = "convergence"
 MANY_POINTS = 4000  # from here on points are drawn as pixels, which keeps the page small
 LABEL_GAP = 0.062  # of the axes' height, where there is one panel
+DIAMOND: Mapping[str, Any] = {"marker": "D", "linestyle": "none", "markeredgecolor": "white", "markersize": 8}
+NO_SCORE = "no score"
 HEIGHT, PANEL_HEIGHT, LEGEND_HEIGHT = 3.9, 2.9, 0.9  # inches: of one panel with its legend, else of each part
 
 
@@ -38,15 +43,17 @@ def draw(
     traces = [trace(s.search, generations.get(s.search, ())) for s in selections]
     labels = {method.name: method.label for method in evaluation.methods}
     panels = make_panels(evaluation, baselines, selections, traces, generations)
+    counts = _counts(traces, selections)
     figure = new_figure(height=HEIGHT if len(panels) == 1 else LEGEND_HEIGHT + PANEL_HEIGHT * len(panels))
     all_axes = list(figure.subplots(len(panels), 1, squeeze=False)[:, 0])
     for axes, panel in zip(all_axes, panels, strict=True):
         for one in panel.traces:
             _draw_search(axes, one, looks[one.search], labels[one.search])
         if panel.chose:
-            _draw_choices(axes, panel, traces, selections, looks)
-        _set_axes(axes, panel, selections)
-    _draw_legend(figure, all_axes)
+            _draw_choices(axes, counts, selections, looks)
+        _set_axes(axes, panel, counts, selections)
+    chosen = any(panel.chose for panel in panels) and any(s.selection_score is not None for s in selections)
+    _draw_legend(figure, all_axes, chosen)
     gap = LABEL_GAP * (1 if len(panels) == 1 else HEIGHT / PANEL_HEIGHT)
     for axes, panel in zip(all_axes, panels, strict=True):
         _draw_lines(axes, panel.lines, {**labels, **panel.labels}, looks, gap)
@@ -68,11 +75,13 @@ def _draw_search(axes: Axes, one: Trace, look: Look, label: str) -> None:
     if points:
         x, y = zip(*points, strict=True)
         many = len(points) > MANY_POINTS
-        axes.scatter(x, y, s=5, color=look.colour, alpha=0.28, linewidths=0, rasterized=many, zorder=2)
-    best = [(n, score) for n, score in enumerate(one.best_so_far(), 1) if score is not None]
-    if best:
-        x, y = zip(*best, strict=True)
-        axes.step(x, y, where="post", color=look.colour, linewidth=2.2, label=f"{fit(label)}: best so far", zorder=4)
+        size, alpha = (9, 0.55) if one.is_fresh else (5, 0.28)
+        axes.scatter(x, y, s=size, color=look.colour, alpha=alpha, linewidths=0, rasterized=many, zorder=2)
+    course = [(n, score) for n, score in enumerate(one.course(), 1) if score is not None]
+    if course:
+        x, y = zip(*course, strict=True)
+        words = "running median" if one.is_fresh else "best so far"
+        axes.step(x, y, where="post", color=look.colour, linewidth=2.2, label=f"{fit(label)}: {words}", zorder=4)
     failed = [n for n, score in enumerate(one.scores, 1) if score is None]
     if failed:
         axes.plot(
@@ -83,62 +92,66 @@ def _draw_search(axes: Axes, one: Trace, look: Look, label: str) -> None:
             markersize=4,
             clip_on=False,
             transform=axes.get_xaxis_transform(),
-            label="no score",
+            label=NO_SCORE,
         )
 
 
 def _draw_choices(
-    axes: Axes, panel: Panel, traces: Sequence[Trace], selections: Sequence[Selection], looks: Mapping[str, Look]
+    axes: Axes, counts: Mapping[str, int], selections: Sequence[Selection], looks: Mapping[str, Look]
 ) -> None:
-    """Of all searches, since all were chosen by one extractor; those without a curve here stand at the right."""
-    end = max([1, *(len(one.scores) for one in panel.traces)])
-    for one, selection in zip(traces, selections, strict=True):
+    """Of all searches, since all were chosen by one extractor; each at its search's own number of evaluations."""
+    for selection in selections:
         if selection.selection_score is not None:
             axes.plot(
-                [max(len(one.scores), 1) if one in panel.traces else end],
+                [counts[selection.search]],
                 [selection.selection_score],
-                marker="D",
-                linestyle="none",
-                color=looks[one.search].colour,
-                markeredgecolor="white",
-                markersize=8,
+                color=looks[selection.search].colour,
                 clip_on=False,
-                label="choice, on selection noise" if one in panel.traces else f"choice of {fit(selection.search)}",
                 zorder=6,
+                **DIAMOND,
             )
 
 
-def _set_axes(axes: Axes, panel: Panel, selections: Sequence[Selection]) -> None:
+def _counts(traces: Sequence[Trace], selections: Sequence[Selection]) -> dict[str, int]:
+    """Evaluations of each search, as its selection says where its generations are not there."""
+    return {s.search: len(one.scores) or max(1, s.evaluations) for one, s in zip(traces, selections, strict=True)}
+
+
+def _set_axes(axes: Axes, panel: Panel, counts: Mapping[str, int], selections: Sequence[Selection]) -> None:
+    ends = [n for name, n in counts.items() if panel.chose or name in [one.search for one in panel.traces]]
+    words = "Evaluations (candidates scored)"
+    if is_wide(ends):
+        set_log(axes, "x", 1, max(ends))
+        words += ", log"
+    else:
+        axes.set_xlim(0, max([1, *ends]))
+    axes.set_xlabel(words)
+    words = f"FD ({fit(panel.extractor)}), training images" if panel.extractor else "Score"
     scores = sorted(score for one in panel.traces for score in one.scores if score is not None)
-    axes.set_xlim(0, max([1, *(len(one.scores) for one in panel.traces)]))
-    axes.set_xlabel("Evaluations (candidates scored)")
-    axes.set_ylabel(f"FD ({fit(panel.extractor)}), training images" if panel.extractor else "Score")
     # The worst candidates of a population lie far away; the range shows what is near the baselines.
     shown = [*scores[: max(1, round(0.97 * len(scores)))], *panel.lines.values()]
     if panel.chose:
         shown += [s.selection_score for s in selections if s.selection_score is not None]
-    if shown and min(shown) > 0:
-        low, high = min(shown) / 1.12, max(shown) * 1.12
-        if high / low > 4:
-            axes.set_yscale("log")
-            _plain_log_ticks(axes)
-        axes.set_ylim(low, high)
+    if is_wide(shown):
+        set_log(axes, "y", min(shown) / 1.12, max(shown) * 1.12)
+        words += ", log"
+    elif shown and min(shown) > 0:
+        axes.set_ylim(min(shown) / 1.12, max(shown) * 1.12)
+    axes.set_ylabel(words)
 
 
-def _draw_legend(figure: Figure, all_axes: Sequence[Axes]) -> None:
-    # One entry for each label: several searches share "no score" and "choice".
+def _draw_legend(figure: Figure, all_axes: Sequence[Axes], chosen: bool) -> None:
+    from matplotlib.lines import Line2D
+
+    # One entry for each label: several searches share "no score".
     found = [pair for axes in all_axes for pair in zip(*reversed(axes.get_legend_handles_labels()), strict=True)]
-    handles = dict(found)
+    handles = {label: handle for label, handle in found if label != NO_SCORE}
+    if any(label == NO_SCORE for label, _ in found):
+        handles[NO_SCORE] = Line2D([], [], marker="x", color=MUTED, linestyle="none", markersize=4)
+    if chosen:
+        handles["choice, on selection noise"] = Line2D([], [], color=MUTED, **DIAMOND)
     if handles:
         figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=2)
-
-
-def _plain_log_ticks(axes: Axes) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0), numticks=20))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _draw_lines(
@@ -172,7 +185,7 @@ def _draw_tips(axes: Axes, traces: Sequence[Trace], labels: Mapping[str, str]) -
     if len(traces) != 1:
         return {}
     one = traces[0]
-    best = one.best_so_far()
+    course, word = one.course(), "running median" if one.is_fresh else "best so far"
     tips = {}
     for number, (start, end) in enumerate(zip((0, *one.ends), one.ends, strict=False)):
         if end > start:
@@ -181,6 +194,6 @@ def _draw_tips(axes: Axes, traces: Sequence[Trace], labels: Mapping[str, str]) -
             middle = or_none(middle_of(one.scores[start:end]))
             tips[gid] = (
                 f"generation {number}, evaluations {start + 1} to {end}: "
-                f"best so far {or_none(best[end - 1])}, median of the generation {middle}"
+                f"{word} {or_none(course[end - 1])}, median of the generation {middle}"
             )
     return tips

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lcsc.report.figures.traces import Trace
+from lcsc.report.figures.traces import WINDOW, Trace
 from lcsc.report.numbers import short
 from lcsc.report.records import Baselines, Evaluation, Generation, Selection
 from lcsc.report.searched import own_extractor
 
+MEDIAN = " (running medians, on fresh noise)"
 LINES = ("last", "decayed", "ema")
 START = "ema-shaped"  # how the origin of an averaged start begins
 
@@ -82,11 +83,12 @@ def alt_text(panels: Sequence[Panel], labels: Mapping[str, str]) -> str:
         if len(panels) > 1:
             sentences.append(f"By FD ({panel.extractor}):")
         for one in panel.traces:
-            best = one.best_so_far()
+            best = one.course()
             if best and best[-1] is not None:
                 first = next(score for score in best if score is not None)
                 sentences.append(
-                    f"{labels[one.search]} goes from {short(first)} to {short(best[-1])} in {len(best):,} evaluations."
+                    f"{labels[one.search]} goes from {short(first)} to {short(best[-1])} in {len(best):,} evaluations"
+                    f"{MEDIAN if one.is_fresh else ''}."
                 )
             else:
                 sentences.append(f"{labels[one.search]} has no scored candidate.")
@@ -98,12 +100,19 @@ def alt_text(panels: Sequence[Panel], labels: Mapping[str, str]) -> str:
 
 def caption(baselines: Baselines, panels: Sequence[Panel]) -> str:
     """What points, lines and diamonds are."""
-    failed = sum(score is None for panel in panels for one in panel.traces for score in one.scores)
-    words = "Points: candidates on search noise; thick line: the best so far. "
+    traces = [one for panel in panels for one in panel.traces]
+    failed = sum(score is None for one in traces for score in one.scores)
+    best = "thick line: the best so far" + (
+        f"; of a search on fresh noise, whose scores cannot be compared one by one: the median of {WINDOW}"
+        if any(one.is_fresh for one in traces)
+        else ""
+    )
+    words = f"Points: candidates on search noise; {best}. "
     if any(panel.chose for panel in panels):
         words += (
             f"Dashed lines: baselines on selection noise ({baselines.images:,} images), the noise on which the "
-            "finalists are scored again (diamond). What is lowest on search noise is lucky there, so the diamond is a "
+            "finalists are scored again (diamonds, in the searches’ colours, each at its search’s own number of "
+            "evaluations). What is lowest on search noise is lucky there, so the diamond is a "
             "bit higher as a rule. "
         )
     if len(panels) > 1:
@@ -113,6 +122,6 @@ def caption(baselines: Baselines, panels: Sequence[Panel]) -> str:
             "The dashed line of an extractor that did not choose: the best EMA-shaped start, on search noise; its "
             "searches were chosen by the extractor that all methods are chosen by"
         )
-        words += " (diamonds without a curve). " if any(panel.chose for panel in panels) else ". "
+        words += " (diamonds away from curves). " if any(panel.chose for panel in panels) else ". "
     words += "An evaluation with its gradient costs four to five times as much as one without."
     return words + (f" {failed:,} candidates have no score (crosses at the top)." if failed else "")

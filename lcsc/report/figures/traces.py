@@ -10,14 +10,39 @@ from lcsc.report.drawing import Data
 from lcsc.report.numbers import short
 from lcsc.report.records import Generation
 
+WINDOW = 9  # scores of a running median
+
 
 @dataclass(frozen=True)
 class Trace:
-    """A search: the score of each evaluation in order (None where it has none) and its generations' ends."""
+    """A search: the score of each evaluation in order (None where it has none) and its generations' ends.
+
+    ``fresh`` says which evaluations had noise of their own: their scores have other protocols, and the lowest of them
+    is the luckiest.
+    """
 
     search: str
     scores: tuple[float | None, ...]
     ends: tuple[int, ...]
+    fresh: tuple[bool, ...] = ()
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the search drew fresh noise."""
+        return any(self.fresh)
+
+    def course(self) -> list[float | None]:
+        """What stands for the search after each evaluation: the best score so far or, on fresh noise, the median."""
+        return self.running_median() if self.is_fresh else self.best_so_far()
+
+    def running_median(self) -> list[float | None]:
+        """The median of the last :data:`WINDOW` scores on fresh noise; None where there is none yet."""
+        found: list[float | None] = []
+        known: list[float] = []
+        for score, fresh in zip(self.scores, self.fresh, strict=True):
+            known += [score] if fresh and score is not None else []
+            found.append(median(known[-WINDOW:]) if known else None)
+        return found
 
     def best_so_far(self) -> list[float | None]:
         """The smallest score up to each evaluation."""
@@ -31,11 +56,13 @@ class Trace:
 def trace(search: str, generations: Sequence[Generation]) -> Trace:
     """The scores of a search in the order of its evaluations."""
     scores: list[float | None] = []
+    fresh: list[bool] = []
     ends = []
     for generation in generations:
         scores += [candidate.score for candidate in generation.candidates]
+        fresh += [candidate.fresh for candidate in generation.candidates]
         ends.append(len(scores))
-    return Trace(search, tuple(scores), tuple(ends))
+    return Trace(search, tuple(scores), tuple(ends), tuple(fresh))
 
 
 def middle_of(scores: Sequence[float | None]) -> float | None:
@@ -52,10 +79,13 @@ def or_none(value: float | None) -> str:
 def candidate_data(
     traces: Sequence[Trace], generations: Mapping[str, Sequence[Generation]], extractors: Mapping[str, str]
 ) -> Data:
-    """Every candidate of every search with the best score up to it, by the search's extractor."""
+    """Every candidate of every search with the best score up to it, by the search's extractor.
+
+    A search on fresh noise has no best score, but a running median.
+    """
     rows: list[tuple[str | float | int | None, ...]] = []
     for one in traces:
-        best = one.best_so_far()
+        course = one.course()
         number = 0
         for generation in generations.get(one.search, ()):
             for candidate in generation.candidates:
@@ -65,12 +95,15 @@ def candidate_data(
                     number + 1,
                     candidate.origin,
                     candidate.score,
-                    best[number],
+                    None if one.is_fresh else course[number],
+                    course[number] if one.is_fresh else None,
+                    "fresh" if candidate.fresh else "fixed",
                     extractors[one.search],
                 )
                 rows.append(row)
                 number += 1
-    header = ("search", "generation", "evaluation", "origin", "score", "best_so_far", "extractor")
+    header = ("search", "generation", "evaluation", "origin", "score")
+    header += ("best_so_far", "running_median", "noise", "extractor")
     return Data(header, tuple(rows))
 
 
@@ -78,8 +111,9 @@ def generation_data(traces: Sequence[Trace], labels: Mapping[str, str]) -> Data:
     """A line for each generation, as a reader wants it."""
     rows = []
     for one in traces:
-        best = one.best_so_far()
+        course = one.course()
         for number, (start, end) in enumerate(zip((0, *one.ends), one.ends, strict=False)):
             middle = or_none(middle_of(one.scores[start:end]))
-            rows.append((labels[one.search], number, end, or_none(best[end - 1]) if end else "none", middle))
+            reached = or_none(course[end - 1]) if end else "none"
+            rows.append((labels[one.search], number, end, f"{reached} (median)" if one.is_fresh else reached, middle))
     return Data(("Search", "Generation", "Evaluations", "Best so far", "Median of the generation"), tuple(rows))
