@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lcsc import tuned as tunings
 from lcsc import weights
 from lcsc.baselines import FAMILIES, HINDSIGHT_FAMILIES
 from lcsc.columns import Column, RealImages, describe_columns
@@ -23,6 +24,7 @@ from lcsc.progress import Progress
 from lcsc.scoring import Context
 
 SAMPLES = 64
+TUNED_FAMILIES = (tunings.TUNED, tunings.TUNED_SEARCH, tunings.TUNED_SPAN)
 
 
 def methods(baselines: Mapping[str, Any], selections: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -124,19 +126,32 @@ class FinalEvaluation:
         return list({column.extractor.name: column.extractor for column in columns}.values())
 
     def samples(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.uint8]:
-        """The first images of the first report block for each of ``rows``, uint8 [rows, n, C, H, W]."""
+        """The first images of the first report block for each of ``rows``, then the first real held-out ones.
+
+        Returns uint8 [rows + 1, n, C, H, W].
+        """
         grids = []
-        count = min(SAMPLES, self.blocks[0].images)
+        real = to_bytes(torch.from_numpy(self.guards.held_out[:SAMPLES])).numpy()
+        count = min(len(real), self.blocks[0].images)
         with self.context.workers.generator() as generator, torch.inference_mode():
             for row in rows:
                 generator.load(weights.load(row["weights"], self.context.bank))
                 first = next(generate(generator, self.blocks[0], self.context.chunk))[:count]
                 grids.append(to_bytes(first.cpu()).numpy())
-        return np.stack(grids)
+        count = min(map(len, grids))  # the first chunk of noise may hold fewer
+        return np.stack([grid[:count] for grid in [*grids, real]])
 
 
 def _forget(images: torch.Tensor) -> None:
     """Keep nothing: images of other blocks need no memory."""
+
+
+def shown_rows(rows: Sequence[Mapping[str, Any]], baselines: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Those of ``rows`` whose images are shown: last, best EMA, the fine-tuning best on selection noise, searches."""
+    scores = {entry["name"]: entry["score"] for entry in baselines["entries"]}
+    tuned = [row["name"] for row in rows if row["family"] in TUNED_FAMILIES]
+    best = min(tuned, key=lambda name: float(scores[baselines["chosen"][name]]), default=None)
+    return [row for row in rows if row["name"] in ("last", "ema", best) or row["family"] == "search"]
 
 
 def summarise(values: Sequence[float]) -> dict[str, Any]:

@@ -57,6 +57,11 @@ class Guards:
         return _RealFeatures(train, held_out, balls(held_out[: self.size], self.neighbours))
 
     @property
+    def held_out(self) -> NDArray[np.float32]:
+        """Real held-out images [n, C, H, W] in [-1, 1], in the order of their file."""
+        return self._pixels.held_out
+
+    @property
     def about(self) -> dict[str, Any]:
         """What the guards were made with."""
         return {

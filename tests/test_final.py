@@ -152,10 +152,22 @@ def test_samples_are_on_the_same_noise(scored, tiny_run):
     last = by_name(scored)["last"]
     single = by_name(scored)[f"single {tiny_run.bank.steps[-1]}"]
     grids = evaluation(tiny_run).samples([last, single, by_name(scored)["uniform"]])
-    assert grids.shape == (3, 50, 1, 8, 8)
+    assert grids.shape == (4, 50, 1, 8, 8)
     assert grids.dtype == np.uint8
     np.testing.assert_array_equal(grids[0], grids[1])
     assert (grids[0] != grids[2]).any()
+    np.testing.assert_array_equal(grids[3], load_part(tiny_run.folder / "held-out.npz").images[:50])
+
+
+def test_the_best_fine_tuning_is_shown_beside_the_searches():
+    families = {"last": "last", "uniform": "uniform", "ema": "ema", "tuned": "tuned", "tuned-span": "tuned-span"}
+    rows = [{"name": name, "family": family} for name, family in {**families, "evolution": "search"}.items()]
+    entries = [{"name": f"{name} a", "score": score} for name, score in (("tuned", 3.0), ("tuned-span", 2.0))]
+    chosen = {"tuned": "tuned a", "tuned-span": "tuned-span a"}
+    shown = final.shown_rows(rows, {"entries": entries, "chosen": chosen})
+    assert [row["name"] for row in shown] == ["last", "ema", "tuned-span", "evolution"]
+    shown = final.shown_rows([rows[0], rows[2], rows[5]], {"entries": [], "chosen": {}})
+    assert [row["name"] for row in shown] == ["last", "ema", "evolution"]
 
 
 def test_a_missing_reference_is_refused(tiny_run):

@@ -23,6 +23,7 @@ from lcsc.files import write_json
 from lcsc.report import ReportInputs, make_report
 from lcsc.report.compare import compare
 from lcsc.report.figures.images import sheet
+from lcsc.report.figures.scales import is_wide
 from lcsc.report.figures.traces import trace
 from lcsc.report.records import Candidate, Generation
 from lcsc.report.style import looks
@@ -287,7 +288,7 @@ def test_a_choice_stands_at_its_own_number_of_evaluations(tmp_path: Path, monkey
     words: list[str] = []
 
     def draw(axes: Any, *args: Any, **how: Any) -> list[Any]:
-        places.extend([args[0][0]] if how.get("marker") == "D" else [])
+        places.extend([args[0][0]] if (how.get("marker"), how.get("clip_on")) == ("D", False) else [])
         return plot(axes, *args, **how)
 
     plot, label = Axes.plot, Axes.set_xlabel
@@ -309,6 +310,20 @@ def test_sheet_places_images_with_gaps() -> None:
     assert (picture[9:, 9:17] == 4).all()
     assert (picture[8] == 255).all()
     assert sheet(np.zeros((2, 3, 4, 4), np.uint8), across=5, lines=2).shape == (4, 9, 3)
+
+
+def test_real_images_are_shown_by_that_name(tmp_path: Path) -> None:
+    inputs = make_run(tmp_path, generations=1, population=2)
+    names = np.array(["last", "evolution", "real images"])
+    np.savez(inputs.samples, names=names, images=np.zeros((3, 4, 1, 8, 8), np.uint8))
+    make_report(inputs, tmp_path / "report.html", tmp_path / "figures")
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert any("each of: Last checkpoint, LCSC (evolution), Real held-out images;" in alt for alt in page.alts)
+    assert "The last row shows real images" in page.words
+
+
+def test_distances_far_apart_stand_on_a_log_axis_and_others_do_not() -> None:
+    assert [is_wide(values) for values in ([1.4, 99.0], [20.0, 60.0], [0.0, 60.0], [])] == [True, False, False, False]
 
 
 def test_a_method_has_one_look_whatever_else_is_shown() -> None:

@@ -21,10 +21,12 @@ from lcsc.report.gain import is_flagged, kept_notes, kept_words
 from lcsc.report.guards import guards_data, guards_table
 from lcsc.report.headline import headline, verdict
 from lcsc.report.numbers import count, decimals_for, distance_decimals, duration, fixed, ratio, short
-from lcsc.report.reading import read_evaluation, read_selection
-from lcsc.report.records import Evaluation, Measure
+from lcsc.report.reading import read_evaluation, read_selection, read_timing
+from lcsc.report.records import Baseline, Baselines, Evaluation, Measure
+from lcsc.report.style import brief
 from lcsc.report.table_formats import html_table, text_table
 from lcsc.report.tables import Table, result_table, table_data
+from lcsc.report.tuned import tuned_words
 
 
 @pytest.fixture
@@ -257,6 +259,44 @@ def test_kernel_distances_have_the_digits_of_their_spread(evaluation: Evaluation
     text = text_table(guards_table(evaluation), width=300)
     assert re.search(r"LCSC \(evolution\) .* 1\.67 ± 0\.21 .* 0\.94 ± 0\.12 ", text)
     assert [distance_decimals(means) for means in ([380.2, 0.942], [83.4, 42.9], [3.21], [0.0123])] == [2, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("score", "level", "seconds", "expected"),
+    [
+        (80.0, 48.0, 30.0, ""),
+        (70.0, 4.7, 30.0, "0.07× (mlp) in 30 s, the search in 2 min 03 s; its selection score is lower {}, its "
+         "distance lower."),
+        (80.0, 4.7, 120.0, "0.07× (mlp) in about the same seconds (2 min 00 s against 2 min 03 s); its selection score "
+         "is higher {}, its distance lower."),
+        (70.0, 90.0, 0.0, "1.42× (mlp); its selection score is lower {}, its distance higher."),
+        (70.0, 47.2, 0.0, "0.75× (mlp); its selection score is lower {}, its distance about the same."),
+    ],
+)  # fmt: skip
+def test_a_fine_tuning_that_reaches_more_is_told(
+    tmp_path: Path, score: float, level: float, seconds: float, expected: str
+) -> None:
+    inputs = make_run(tmp_path, generations=1, population=2)
+    evaluation = read_evaluation(inputs.evaluation)
+    columns = {key: dataclasses.replace(m, mean=level) for key, m in evaluation.method("ema").columns.items()}
+    tuned = dataclasses.replace(evaluation.method("ema"), name="tuned-span", family="tuned-span", columns=columns)
+    evaluation = dataclasses.replace(evaluation, methods=(*evaluation.methods, tuned))
+    entry = Baseline("span 5e-4 110", "tuned-span", "x", None, score)
+    baselines = Baselines(10, (entry,), {"tuned-span": entry.name})
+    timings = [read_timing(path) for path in inputs.timings]
+    timings += [dataclasses.replace(timings[0], step="tune-span", seconds=seconds)] if seconds else []
+    selections = [read_selection(path, 40) for path in inputs.selections]
+    words = tuned_words(evaluation, baselines, selections[0], timings)
+    than = f"than that search’s ({score:.1f} against 75.9)"
+    assert words == (f"Fine-tuning with the span reaches {expected.format(than)}" if expected else "")
+    assert headline(evaluation, selections, words).caveat == words
+
+
+def test_labels_of_fine_tunings_are_short_in_figures() -> None:
+    assert brief("Fine-tuned (rate 6e-4, 110 gradients)") == "Fine-tuned 6e-4"
+    assert brief("Fine-tuned with the span (rate 5e-4, 1 gradient)") == "Fine-tuned + span 5e-4"
+    assert brief("LCSC (evolution), fine-tuned (rate 1e-4, 60 gradients)") == "evolution, tuned 1e-4"
+    assert brief("LCSC (evolution)") == "LCSC (evolution)"
 
 
 def test_numbers_as_text() -> None:

@@ -164,6 +164,7 @@ def evaluate(options: argparse.Namespace) -> None:
     with measured("evaluate", options) as cost, scoring_context(options, settings, cost) as context:
         from lcsc import columns as tables
         from lcsc import final
+        from lcsc.report.records import REAL
         from lcsc.scoring import load_measures
 
         extractors, references = load_measures(options.extractors, options.references, context.device)
@@ -181,8 +182,8 @@ def evaluate(options: argparse.Namespace) -> None:
         evaluation = final.FinalEvaluation(context, columns, real, *size, further=further)
         rows = evaluation.run(methods, "final evaluation", guards=True)
         emas = evaluation.run(final.hindsight_methods(baselines), "EMAs in hindsight", guards=False)
-        shown = [row for row in rows if row["name"] in ("last", "ema") or row["family"] == "search"]
-        _write_samples(options, [row["name"] for row in shown], evaluation.samples(shown))
+        shown = final.shown_rows(rows, baselines)
+        _write_samples(options, [*(row["name"] for row in shown), REAL], evaluation.samples(shown))
         write_json(options.output, final.record(evaluation, rows, emas, settings["run"]), kind="evaluation")
         cost.evaluations = len(rows) + len(emas)
         cost.images = cost.evaluations * evaluation.images * len(evaluation.blocks)

@@ -13,7 +13,7 @@ from lcsc.files import write_bytes, write_text
 if TYPE_CHECKING:
     from lcsc.report.drawing import Data, Drawing
     from lcsc.report.page import Places
-    from lcsc.report.records import Evaluation, Generation, Selection
+    from lcsc.report.records import Baselines, Evaluation, Generation, Selection, Timing
     from lcsc.report.tables import Table
 
 __all__ = ["ReportInputs", "make_report"]
@@ -48,18 +48,21 @@ def make_report(inputs: ReportInputs, output: Path, figures: Path) -> str:
     from lcsc.report.guards import guards_data, guards_table
     from lcsc.report.headline import best_search, headline
     from lcsc.report.page import html_page
-    from lcsc.report.reading import read_evaluation, read_generations, read_selection
+    from lcsc.report.reading import read_baselines, read_evaluation, read_generations, read_selection, read_timing
     from lcsc.report.tables import result_table, table_data
+    from lcsc.report.tuned import tuned_words
 
     evaluation = read_evaluation(inputs.evaluation)
     checkpoints = len(evaluation.steps)
     selections = [read_selection(path, checkpoints) for path in inputs.selections]
     generations = read_generations(inputs.generations, checkpoints)
     _check_searches(inputs, evaluation, selections, generations)
-    drawings = _draw_all(inputs, evaluation, selections, generations)
+    baselines, timings = read_baselines(inputs.baselines), [read_timing(path) for path in inputs.timings]
+    drawings = _draw_all(inputs, evaluation, baselines, selections, generations, timings)
     best = best_search(selections)
     table, guards = result_table(evaluation, best), guards_table(evaluation, best)
-    words = headline(evaluation, selections)
+    chosen = next(selection for selection in selections if selection.search == best)
+    words = headline(evaluation, selections, tuned_words(evaluation, baselines, chosen, timings))
     page = html_page(evaluation, words, table, guards, drawings, _places(inputs, evaluation))
     _write_figures(figures, drawings)
     text = _write_table(figures, "table", table, table_data(table))
@@ -94,18 +97,18 @@ def _check_searches(
 def _draw_all(
     inputs: ReportInputs,
     evaluation: Evaluation,
+    baselines: Baselines,
     selections: Sequence[Selection],
     generations: Mapping[str, Sequence[Generation]],
+    timings: Sequence[Timing],
 ) -> dict[str, Drawing]:
     from lcsc.report.figures import coefficients, convergence, cost, images, result
     from lcsc.report.headline import main_column
-    from lcsc.report.reading import read_baselines, read_samples, read_timing
+    from lcsc.report.reading import read_samples
     from lcsc.report.style import looks, styled
 
-    baselines = read_baselines(inputs.baselines)
     names = [method.name for method in evaluation.methods]
     samples = read_samples(inputs.samples, names)
-    timings = [read_timing(path) for path in inputs.timings]
     look = looks([*names, "last", "ema", "decayed"])
     with styled():
         drawings = [

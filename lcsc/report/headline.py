@@ -56,8 +56,11 @@ def _named(label: str) -> str:
     return f"the best{label[4:]}" if label.startswith("Best ") else f"the best EMA ({label})"
 
 
-def headline(evaluation: Evaluation, selections: Sequence[Selection]) -> Headline:
-    """The result of a run: the best search (by ``selection`` noise) against the best EMA."""
+def headline(evaluation: Evaluation, selections: Sequence[Selection], tuned: str = "") -> Headline:
+    """The result of a run: the best search (by ``selection`` noise) against the best EMA.
+
+    ``tuned`` is what :func:`lcsc.report.tuned.tuned_words` says of a fine-tuning that reaches more.
+    """
     method = evaluation.method(best_search(selections))
     column = main_column(evaluation)
     base = evaluation.method(BASE)
@@ -77,7 +80,8 @@ def headline(evaluation: Evaluation, selections: Sequence[Selection]) -> Headlin
         sentence += f" By the extractor that {did}, FD ({searched.extractor}), it is {times}."
     if own is not None:
         sentence += f" What it lowered is FD ({own.words})."
-    caveats = ["A searched distance alone is no evidence."] if column.searched else []
+    caveats = [tuned] if tuned else []
+    caveats += ["A searched distance alone is no evidence."] if column.searched else []
     caveats += [f"It {kept_words(method)}."] if is_flagged(method) else []
     used = ("that the search used" if own is None else "that chose it") if column.searched else "that no search used"
     return Headline(

@@ -15,6 +15,7 @@ from lcsc.files import read_json, read_or_refuse
 from lcsc.report.fields import Fields
 from lcsc.report.reading_guards import read_copies, read_gain, read_guard, read_guarding
 from lcsc.report.records import (
+    REAL,
     Baseline,
     Baselines,
     Candidate,
@@ -206,7 +207,7 @@ def _candidate(fields: Fields) -> Candidate:
 
 
 def read_samples(path: Path, methods: Sequence[str]) -> Samples:
-    """Read images that are shown, made by some of ``methods`` from the same noise."""
+    """Read images that are shown, made by some of ``methods`` from the same noise, or :data:`REAL`."""
 
     def read() -> tuple[list[str], NDArray[np.uint8]]:
         try:
@@ -224,7 +225,7 @@ def read_samples(path: Path, methods: Sequence[str]) -> Samples:
             f"{path}: images: found {images.dtype} {list(images.shape)}, "
             "expected uint8 [methods, n, 1 or 3, height, width]; run lcsc evaluate again"
         )
-    strangers = [name for name in names if name not in methods]
+    strangers = [name for name in names if name not in (*methods, REAL)]
     if strangers or len(names) != len(images):
         raise InputError(
             f"{path}: names: found {names} for {len(images)} rows of images, expected names out of "

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lcsc.report.numbers import distance_decimals
 
+REAL = "real images"  # the name of the row of real held-out images among samples; no method can have it
 Rows = tuple[tuple[float, ...], ...]
 
 
@@ -226,7 +227,7 @@ class Generation:
 
 @dataclass(frozen=True)
 class Samples:
-    """Images uint8 [methods, n, C, H, W] of several methods from the same noise."""
+    """Images uint8 [rows, n, C, H, W]: methods' from the same noise, and real held-out ones (:data:`REAL`)."""
 
     names: tuple[str, ...]
     images: NDArray[np.uint8]

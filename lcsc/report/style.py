@@ -6,6 +6,7 @@ and dash too.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 STYLE_FILE = Path(__file__).with_name("lcsc.mplstyle")
 LABEL_WIDTH = 32  # characters of a name in a figure
+# As lcsc.tuned labels them.
+TUNED = re.compile(r"(?:LCSC \((.+)\), )?[Ff]ine-tuned( with the span)? \(rate ([^,()]+), \d+ gradients?\)")
 INK, MUTED, HAIRLINE = "#1f2328", "#4b5563", "#9ca3af"
 
 
@@ -75,6 +78,16 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
 def fit(label: str, width: int = LABEL_WIDTH) -> str:
     """``label`` cut to ``width`` characters, so that a long name leaves room for the figure."""
     return label if len(label) <= width else f"{label[: width - 1]}…"
+
+
+def brief(label: str) -> str:
+    """A fine-tuning's label without what takes room: ``Fine-tuned + span 5e-4``; any other label as it is."""
+    found = TUNED.fullmatch(label)
+    if found is None:
+        return label
+    search, span, rate = found.groups()
+    how = f"{' + span' if span else ''} {rate}"
+    return f"{search}, tuned{how}" if search else f"Fine-tuned{how}"
 
 
 @contextmanager

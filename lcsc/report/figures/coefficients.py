@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lcsc.report.drawing import Data, Drawing
 from lcsc.report.numbers import fixed
 from lcsc.report.records import Baseline, Baselines, Evaluation, Selection
-from lcsc.report.style import INK, Look, fit, new_figure
+from lcsc.report.style import INK, MUTED, Look, fit, new_figure
 from lcsc.report.svg import svg_text
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def draw(
             _draw_shaped(axes, evaluation.steps, shaped_row, looks["ema"], shaped.label)
         _draw_search(axes, evaluation.steps, selection, looks[selection.search], labels[selection.search])
         tips |= _draw_tips(axes, place, evaluation.steps, row_of(selection.coefficients), shaped_row)
+    if shaped is not None and shaped_row is not None:
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left")
     panels[-1].set_xlabel("Training step of the checkpoint")
     alt = _alt(selections, labels, shaped)
     return Drawing(
@@ -71,13 +73,14 @@ def _draw_search(axes: Axes, steps: Sequence[int], selection: Selection, look: L
     groups = len(selection.coefficients)
     for one in selection.coefficients if groups > 1 else ():
         axes.plot(steps, one, color=look.colour, linewidth=0.6, alpha=min(0.5, 8 / groups), zorder=2)
-    name = fit(label) if groups == 1 else f"{fit(label)}, mean of {groups} groups"
-    axes.bar(steps, row, width=0.72 * _width(steps), color=look.colour, label=name, zorder=3)
+    axes.bar(steps, row, width=0.72 * _width(steps), color=look.colour, zorder=3)
+    axes.set_title(fit(label), color=INK)
+    if groups > 1:
+        axes.set_title(f"bars: mean of {groups} groups", loc="right", fontsize=9, fontweight="normal", color=MUTED)
     axes.axhline(0, color=INK, linewidth=0.8, zorder=4)
     axes.set_ylabel("Coefficient")
     half = 0.8 * _width(steps)
     axes.set_xlim(steps[0] - half, steps[-1] + half)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, borderaxespad=0.2)
 
 
 def _draw_shaped(axes: Axes, steps: Sequence[int], row: Sequence[float], look: Look, label: str) -> None:

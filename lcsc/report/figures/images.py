@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from lcsc.report.drawing import Drawing
 from lcsc.report.numbers import fixed
-from lcsc.report.records import Column, Evaluation, Samples
-from lcsc.report.style import Look, fit, new_figure
+from lcsc.report.records import REAL, Column, Evaluation, Samples
+from lcsc.report.style import INK, Look, brief, fit, new_figure
 from lcsc.report.svg import png_bytes
 
 NAME = "images"
@@ -28,30 +28,35 @@ def draw(evaluation: Evaluation, samples: Samples, column: Column, looks: Mappin
     panels = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
     shown = dict(zip(samples.names, rows, strict=True))
     for axes, (name, picture) in zip(panels, shown.items(), strict=True):
-        method = evaluation.method(name)
         axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest", aspect="equal")
         axes.set_axis_off()
-        value = fixed(method.columns[column.key].mean, 1)
-        axes.set_title(fit(method.label), color="#1f2328", fontsize=10, pad=4)
-        axes.set_title(f"{column.label}: {value}", loc="right", fontsize=9, pad=4, fontweight="normal")
+        axes.set_title(fit(_label(evaluation, name)), color=INK, fontsize=10, pad=4)
+        if name != REAL:
+            value = fixed(evaluation.method(name).columns[column.key].mean, evaluation.decimals)
+            axes.set_title(f"{column.label}: {value}", loc="right", fontsize=9, pad=4, fontweight="normal")
         axes.plot(
             [-0.012, -0.012],
             [0, 1],
-            color=looks[name].colour,
+            color=looks[name].colour if name != REAL else INK,
             linewidth=3.5,
             transform=axes.transAxes,
             clip_on=False,
             solid_capstyle="butt",
         )
-    labels = ", ".join(evaluation.method(name).label for name in samples.names)
+    labels = ", ".join(_label(evaluation, name) for name in samples.names)
+    real = " The last row shows real images that nothing was trained on." if REAL in samples.names else ""
     count = min(samples.images.shape[1], ACROSS * LINES)
     return Drawing(
         name=NAME,
         title="Images from the same noise",
-        alt=f"{count} generated images each of: {labels}; the same noise at the same place.",
-        caption="The same place in each block is the same noise. The first images, not chosen ones.",
+        alt=f"{count} images each of: {labels}; generated ones from the same noise at the same place.",
+        caption=f"The same place in each block is the same noise. The first images, not chosen ones.{real}",
         png=png_bytes(figure),
     )
+
+
+def _label(evaluation: Evaluation, name: str) -> str:
+    return "Real held-out images" if name == REAL else brief(evaluation.method(name).label)
 
 
 def sheet(images: NDArray[np.uint8], across: int, lines: int) -> NDArray[np.uint8]:

@@ -19,13 +19,13 @@ def is_wide(values: Iterable[float]) -> bool:
     return bool(known) and min(known) > 0 and max(known) > FAR * min(known)
 
 
-def set_log(axes: Axes, which: str, low: float, high: float) -> None:
-    """Make the axis ``which`` ("x" or "y") logarithmic from ``low`` to ``high``, its ticks plain numbers."""
+def set_log(axes: Axes, which: str, low: float, high: float, *, coarse: bool = False) -> None:
+    """Make the axis ``which`` ("x" or "y") logarithmic from ``low`` to ``high``; plain numbers, few if ``coarse``."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
     axis = {"x": axes.xaxis, "y": axes.yaxis}[which]
     axes.set(**{f"{which}scale": "log", f"{which}lim": (low, high)})
-    axis.set_major_locator(LogLocator(subs=COARSE if high > MANY * low else FINE, numticks=20))
+    axis.set_major_locator(LogLocator(subs=COARSE if coarse or high > MANY * low else FINE, numticks=20))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())

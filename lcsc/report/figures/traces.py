@@ -102,8 +102,8 @@ def candidate_data(
                 )
                 rows.append(row)
                 number += 1
-    header = ("search", "generation", "evaluation", "origin", "score")
-    header += ("best_so_far", "running_median", "noise", "extractor")
+    first = ("search", "generation", "evaluation", "origin", "score")
+    header = (*first, "best_so_far", "running_median", "noise", "extractor")
     return Data(header, tuple(rows))
 
 
