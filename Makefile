@@ -5,9 +5,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SNAKEMAKE := $(BIN)/snakemake --cores all
 SEEDS := $(addprefix results/seed-,0 1 2 3 4)
+SEARCHED := $(addprefix results/seed-,5 6 7 8 9)
+PLAIN := $(addprefix results/plain-,1000 2000 4000 8000 16000 32000)
+# Trainings take one core each: the longest first, or the other core waits for it.
+LONGEST := $(patsubst %,results/plain-%/train/constant/manifest.json,32000 16000)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-workflow bench bench-main lint pictures unlock report clean
+.PHONY: help run test test-workflow bench bench-main bench-search lint pictures unlock report clean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +40,11 @@ bench: $(STAMP) ## time the distance, the combining of checkpoints and gradients
 bench-main: $(STAMP) ## run the main job for five training seeds and compare them
 	$(SNAKEMAKE) --configfile config/bench-main.yaml
 	$(BIN)/lcsc compare $(SEEDS)
+
+bench-search: $(STAMP) ## compare every method over five training seeds, and with plain trainings
+	$(SNAKEMAKE) --configfile config/bench-search.yaml --prioritize $(LONGEST) -- all traces
+	$(BIN)/python tests/bench/bench_search.py $(SEARCHED) $(PLAIN)
+	$(BIN)/lcsc curves $(SEARCHED) --output docs/images
 
 lint: $(STAMP) ## check style and types
 	$(BIN)/ruff check .
