@@ -143,7 +143,7 @@ def test_a_budget_below_the_first_generation_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"evaluations": 5}, r"evaluations: found 5, expected at least the population \(6\), the first generation"),
+        ({"evaluations": 5}, r"evaluations: found 5, expected at least 6, the candidates of the first generation"),
         ({"evaluations": 6, "finalists": 7}, r"finalists: found 7, expected at most the candidates scored \(6\)"),
         ({"seconds": 0}, "seconds: found 0, expected a number above 0 or null"),
         ({"evaluations": 7.5}, "evaluations: found 7.5, expected a whole number of at least 1 or null"),

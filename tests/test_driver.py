@@ -7,11 +7,9 @@ import pytest
 
 from lcsc.errors import InputError, LcscError
 from lcsc.evaluation import Score
-from lcsc.files import hash_of
 from lcsc.search import SearchSpace, make_search
-from lcsc.search.driver import run_generations
+from lcsc.search.driver import open_journal, run_generations
 from lcsc.search.generations import chain_paths, generation_path, read_chain, read_generation
-from lcsc.search.journal import Journal
 from lcsc.search.minimise import DEFAULTS
 
 SPACE = SearchSpace((10, 20, 30, 40))
@@ -135,7 +133,10 @@ def test_a_generation_without_any_score_is_an_error(tmp_path):
 
 def test_journal_is_kept_beside_the_generations(tmp_path):
     run(tmp_path, [(0, 2)])
-    assert len(Journal(tmp_path / "journal", hash_of([ABOUT["protocol"], ABOUT["bank"], "all"]))) == 12
+    assert len(open_journal(tmp_path, ABOUT)) == 12
+    longer = {**ABOUT, "settings": {**SETTINGS, "evaluations": 500, "seconds": 9.0, "stopping": None}}
+    assert len(open_journal(tmp_path, longer)) == 12
+    assert len(open_journal(tmp_path, {**ABOUT, "settings": {**SETTINGS, "population": 7}})) == 0
 
 
 def test_another_search_does_not_leave_its_generations_behind_new_ones(tmp_path):

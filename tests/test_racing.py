@@ -140,7 +140,7 @@ def test_scores_without_a_race_are_not_shared_with_those_of_one(tmp_path):
         open_journal(tmp_path, about({**EVOLUTION, "racing": None})),
     )
     assert raced.path != plain.path
-    assert plain.path == open_journal(tmp_path, about({"method": "evolution"})).path
+    assert plain.path == open_journal(tmp_path, about({**EVOLUTION, "racing": None, "evaluations": 9000})).path
 
 
 def test_heats_are_scores_on_the_first_images(tiny_run, tmp_path):
