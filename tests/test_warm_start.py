@@ -10,7 +10,9 @@ from lcsc.cli import main
 from lcsc.errors import InputError
 from lcsc.files import read_json, write_json
 from lcsc.groups import make_groups
+from lcsc.search import Candidate
 from lcsc.search.generations import read_chain
+from lcsc.search_scoring import SearchScoring
 from lcsc.warm_start import warm_rows
 
 FRESH = {
@@ -128,3 +130,15 @@ def test_what_does_not_go_together_is_refused(changes, words):
 
     with pytest.raises(InputError, match=words):
         make_search({**FRESH, **changes}, SearchSpace((1, 2, 3)))
+
+
+def test_a_candidate_is_scored_on_the_noise_that_it_names(tiny_run):
+    context, extractor, reference = tiny_run.context(), tiny_run.extractor("cnn"), tiny_run.reference("cnn")
+    groups = make_groups(context.bank.tensors, "all")
+    scoring = SearchScoring(context, context.evaluator(extractor, reference, "search", 60), groups)
+    rows = np.full((1, context.bank.K), 1 / context.bank.K)
+    fixed, fresh = (scoring.value_and_gradient(Candidate(rows, "x", iteration)).value for iteration in (0, 3))
+    weights = scoring.weights(Candidate(rows, "x"))
+    expected = context.evaluator(extractor, reference, "search", 60, iteration=3).score(weights).value
+    assert fresh == pytest.approx(expected, rel=1e-9)
+    assert fixed != pytest.approx(expected, rel=1e-3)
