@@ -17,7 +17,7 @@ from small_workflow import CONFIG
 from lcsc import layout
 from lcsc.config import STEPS, data_id, extractor_id, further_searched, load_config, resolve, rounds, step_settings
 from lcsc.errors import InputError
-from lcsc.files import canonical_json
+from lcsc.files import canonical_json, hash_of
 
 Config = dict[str, Any]
 
@@ -154,6 +154,16 @@ def with_joint(given: Config | None = None, mlp: Config | None = None, data: Con
         (with_joint({"data": "other"}, data=OTHER), ["evolution.extractor: found 'joint', trained on 'other'"]),
         (with_joint({"pixels": {"share": 1}}), ["joint.pixels.share: found 1", "between 0 and 1, both excluded"]),
         (changed("data.digits.held_out", to=1790), ["data.digits.held_out: found 1790", "10 to 1787"]),
+        (changed("data.digits.size", to=9), ["data.digits.size: found 9", "at most 8"]),
+        (changed("data.digits.size", to=4), ["image_shape: found [1, 8, 8]", "[1, 4, 4] as the images of 'digits'"]),
+        (
+            changed("data.digits", to={"source": "mnist", "held_out": 4995}),
+            ["data.digits.held_out: found 4995", "10 to 4990"],
+        ),
+        (
+            changed("data.digits", to={"source": "mnist", "held_out": 500}),
+            ["image_shape: found [1, 8, 8], expected [1, 28, 28]"],
+        ),
         (changed("data.digits.path", to="x.npz"), ["data.digits.path", "source: npz"]),
         (changed("data.digits.source", to="npz"), ["data.digits.path: found nothing"]),
         (changed(f"{SEARCH}.population", to=1), ["population: found 1", "at least 2"]),
@@ -306,6 +316,8 @@ def test_ids_carry_name_and_hash() -> None:
     config = resolve(CONFIG)
     assert re.fullmatch(r"digits-[0-9a-f]{10}", data_id(config, "digits"))
     assert re.fullmatch(r"cnn-[0-9a-f]{10}", extractor_id(config, "cnn"))
+    plain = {"source": "digits", "path": None, "held_out": config["data"]["digits"]["held_out"], "seed": 0}
+    assert data_id(config, "digits") == f"digits-{hash_of(plain)[:10]}"  # keys that came later have not changed it
     other = resolve(changed("data.digits.seed", to=1))
     assert data_id(other, "digits") != data_id(config, "digits")
     assert extractor_id(other, "cnn") != extractor_id(config, "cnn")

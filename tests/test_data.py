@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lcsc import data
+from lcsc.data import area
 from lcsc.errors import InputError
 
 DIGITS = {"source": "digits", "held_out": 600, "seed": 0}
@@ -53,6 +54,21 @@ def test_same_settings_same_bytes_and_another_seed_another_split(folder, tmp_pat
         assert (tmp_path / "other" / name).read_bytes() != (folder / name).read_bytes()
     with np.load(folder / "train.npz", allow_pickle=False) as arrays:
         assert json.loads(str(arrays["about"]))["part"] == "train"
+
+
+def test_mnist_is_split_by_class_and_made_smaller_once(tmp_path):
+    given = {"source": "mnist", "held_out": 1000, "seed": 0}
+    data.prepare(given, tmp_path / "full")
+    data.prepare({**given, "size": 16}, tmp_path / "small")
+    for name, each in (("train.npz", 400), ("held-out.npz", 100)):
+        full, small = data.load_part(tmp_path / "full" / name), data.load_part(tmp_path / "small" / name)
+        assert (full.image_shape, small.image_shape) == ((1, 28, 28), (1, 16, 16))
+        assert np.bincount(small.labels).tolist() == [each] * 10
+        assert np.array_equal(full.indices, small.indices)
+        assert np.array_equal(area.smaller(full.images, 16), small.images)
+        assert full.images.max() == 255
+    with np.load(tmp_path / "small" / "train.npz", allow_pickle=False) as arrays:
+        assert json.loads(str(arrays["about"]))["resize"] == {"filter": "area", "size": 16}
 
 
 @settings(max_examples=40, deadline=None)
@@ -119,7 +135,7 @@ def test_missing_files_foreign_files_and_pickles_are_refused(tmp_path):
     np.savez(tmp_path / "pickle.npz", images=np.array([{}], dtype=object), labels=np.zeros(1, int))
     with pytest.raises(InputError, match=r"pickle.npz: cannot be read"):
         data.prepare({"source": "npz", "path": str(tmp_path / "pickle.npz"), "held_out": 1, "seed": 0}, tmp_path / "x")
-    with pytest.raises(InputError, match="source is 'web', expected one of digits, npz"):
+    with pytest.raises(InputError, match="source is 'web', expected one of digits, mnist, npz"):
         data.prepare({**DIGITS, "source": "web"}, tmp_path / "x")
     with pytest.raises(InputError, match="source 'npz' has no path"):
         data.prepare({**DIGITS, "source": "npz"}, tmp_path / "x")

@@ -6,12 +6,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from lcsc.config.data_checks import data_problems, known_shape
 from lcsc.config.problems import Problem
 from lcsc.config.search_checks import alike, gradient_problems, soup_problems, warm_start_problems
 from lcsc.config.words import found_in_words
 
-DIGITS, CLASSES = 1797, 10
-DIGITS_SHAPE = [1, 8, 8]
 BASELINES = (
     *("last", "single", "uniform", "window", "ema", "post-hoc", "decayed", "continued"),
     *("tuned", "tuned-search", "tuned-span"),
@@ -26,24 +25,11 @@ def check_values(config: Section) -> Problem | None:
 
 def _problems(config: Section) -> Iterator[Problem]:
     for name, entry in config["data"].items():
-        yield from _data(("data", name), entry)
+        yield from data_problems(("data", name), entry)
     for name, entry in config["extractors"].items():
         yield from _reference(("extractors", name, "data"), entry["data"], config["data"], "data")
     for name, run in config["runs"].items():
         yield from _run(("runs", name), run, config)
-
-
-def _data(place: tuple[str, ...], entry: Section) -> Iterator[Problem]:
-    if entry["source"] == "npz" and entry["path"] is None:
-        yield Problem((*place, "path"), "nothing", "the file's path", "add it, or take 'source: digits'")
-    if entry["source"] == "digits":
-        if entry["path"] is not None:
-            yield Problem(
-                (*place, "path"), found_in_words(entry["path"]), "no path", "remove it, or take 'source: npz'"
-            )
-        if not CLASSES <= entry["held_out"] <= DIGITS - CLASSES:
-            expected = f"{CLASSES} to {DIGITS - CLASSES}, so that both parts have every class"
-            yield Problem((*place, "held_out"), str(entry["held_out"]), expected)
 
 
 def _run(place: tuple[str, ...], run: Section, config: Section) -> Iterator[Problem]:
@@ -129,10 +115,10 @@ def _kinds(place: tuple[str, ...], run: Section) -> Iterator[Problem]:
 
 
 def _image_shape(place: tuple[str, ...], run: Section, data: Section) -> Iterator[Problem]:
-    found = run["network"]["image_shape"]
-    if data["source"] == "digits" and list(found) != DIGITS_SHAPE:
+    found, expected = run["network"]["image_shape"], known_shape(data)
+    if expected is not None and list(found) != expected:
         at = (*place, "network", "image_shape")
-        yield Problem(at, found_in_words(found), f"{DIGITS_SHAPE} as the digits have")
+        yield Problem(at, found_in_words(found), f"{expected} as the images of {run['data']!r} have")
 
 
 def _noise_levels(place: tuple[str, ...], run: Section) -> Iterator[Problem]:

@@ -14,6 +14,8 @@ _ID_DIGITS = 10
 _EXTENT = ("generations", "generations_per_round", "finalists", "shards")
 # Keys of a search that stand elsewhere in its settings: the extractor by its id, and the number of images.
 _NAMED = ("extractor", "images")
+# Keys of a set of images that older ones had not, and whose ids must stay.
+_LATER = ("size",)
 # Into how many jobs a generation can be cut, and the methods whose generations are cut twice: first for the features
 # of all images, then for the gradient. Known here, since the workflow imports nothing heavy.
 SHARD_COUNTS = (1, 2, 4, 8, 16)
@@ -22,7 +24,7 @@ GRADIENT_METHODS = ("gradient",)
 
 def data_id(config: Section, name: str) -> str:
     """The name of a set of images with the hash of what makes it: ``digits-0123456789``."""
-    return f"{name}-{hash_of(dict(config['data'][name]))[:_ID_DIGITS]}"
+    return f"{name}-{hash_of(_images(config['data'][name]))[:_ID_DIGITS]}"
 
 
 def extractor_id(config: Section, name: str) -> str:
@@ -88,7 +90,12 @@ def _known(name: str | None, known: Section, what: str) -> str:
 
 
 def _data(config: Section, name: str) -> dict[str, Any]:
-    return {"name": name, **config["data"][name]}
+    return {"name": name, **_images(config["data"][name])}
+
+
+def _images(entry: Section) -> dict[str, Any]:
+    """What fixes a set of images: of the keys that came later, those that say something."""
+    return {key: value for key, value in entry.items() if key not in _LATER or value is not None}
 
 
 def _extractor(config: Section, name: str) -> dict[str, Any]:

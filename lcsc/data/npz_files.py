@@ -1,0 +1,132 @@
+"""``.npz`` files piece by piece: written as they come, mapped into memory when they are read."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lcsc.errors import InputError
+from lcsc.files import read_or_refuse, replacing
+
+# Every zip entry carries this date, so that the bytes of a part do not depend on when it was made.
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+BLOCK = 1 << 20
+# What a compressed array may take in memory: a small file can unpack to anything.
+MOST_COMPRESSED = 8 << 30
+T = TypeVar("T")
+
+
+def write_arrays(
+    path: Path,
+    pieces: tuple[str, Iterable[NDArray[np.uint8]], tuple[int, ...]],
+    arrays: Mapping[str, NDArray[Any]],
+) -> None:
+    """Write ``arrays`` by name to ``path``, and before them bytes that come in pieces (name, pieces, whole shape)."""
+    name, parts, shape = pieces
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        entry = zipfile.ZipInfo(f"{name}.npy", ZIP_DATE)
+        entry.file_size = len(header.getvalue()) + int(np.prod(shape))  # whether zip64 is needed
+        with archive.open(entry, "w") as stream:
+            stream.write(header.getvalue())
+            for piece in parts:
+                stream.write(np.ascontiguousarray(piece).data)
+        for name, array in arrays.items():
+            content = io.BytesIO()
+            np.lib.format.write_array(content, np.asarray(array, order="C"), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", ZIP_DATE), content.getvalue())
+
+
+def read_arrays(path: Path, what: str, but: Sequence[str] = ()) -> dict[str, NDArray[Any]]:
+    """The arrays of ``path`` by name; of those in ``but`` the bytes are checked, and the array that stands is empty."""
+
+    def read(archive: zipfile.ZipFile) -> dict[str, NDArray[Any]]:
+        arrays: dict[str, NDArray[Any]] = {}
+        for entry in archive.infolist():
+            name = entry.filename.removesuffix(".npy")
+            with archive.open(f"{name}.npy") as stream:
+                if name in but:
+                    while stream.read(BLOCK):  # at the end zipfile compares the checksum
+                        pass
+                    arrays[name] = np.empty(0)
+                else:
+                    arrays[name] = _array(path, name, entry, stream)
+        return arrays
+
+    return _from_zip(path, what, read)
+
+
+def mapped(path: Path, name: str, what: str) -> NDArray[Any]:
+    """The array ``name`` of ``path``, mapped into memory; read where it is compressed."""
+
+    def read(archive: zipfile.ZipFile) -> NDArray[Any]:
+        entry = archive.getinfo(f"{name}.npy")
+        with archive.open(entry) as stream:
+            if entry.compress_type != zipfile.ZIP_STORED:
+                return _array(path, name, entry, stream)
+            shape, fortran, dtype = _header(stream)
+            header = stream.tell()
+        if dtype.hasobject:
+            raise ValueError(f"array {name!r} holds Python objects")
+        if header + dtype.itemsize * int(np.prod(shape)) > entry.file_size:
+            raise ValueError(f"array {name!r} is shorter than its shape {list(shape)}")
+        if not int(np.prod(shape)):
+            return np.empty(shape, dtype)
+        offset = _data_offset(path, entry) + header
+        array: NDArray[Any] = np.memmap(path, dtype, "r", offset, shape, "F" if fortran else "C")
+        return array
+
+    return _from_zip(path, what, read)
+
+
+def names_in(path: Path, what: str) -> list[str]:
+    """The names of the arrays of ``path``."""
+    return _from_zip(path, what, lambda archive: [name.removesuffix(".npy") for name in archive.namelist()])
+
+
+def _from_zip(path: Path, what: str, read: Callable[[zipfile.ZipFile], T]) -> T:
+    def opened() -> T:
+        try:
+            with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
+                return read(archive)
+        except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError) as error:
+            raise ValueError(str(error) or "not a zip archive") from error
+
+    return read_or_refuse(path, opened, what=what)
+
+
+def _array(path: Path, name: str, entry: zipfile.ZipInfo, stream: IO[bytes]) -> NDArray[Any]:
+    if entry.file_size > MOST_COMPRESSED and entry.compress_type != zipfile.ZIP_STORED:
+        raise InputError(
+            f"{path}: array {name!r} unpacks to {entry.file_size >> 30} GiB, expected at most {MOST_COMPRESSED >> 30}; "
+            "save it without compression (numpy.savez)"
+        )
+    array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+    return array
+
+
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """(shape, Fortran order, dtype) of the array that begins here."""
+    version = np.lib.format.read_magic(stream)
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in read:
+        raise ValueError(f"NumPy format version {version}")
+    shape, fortran, dtype = read[version](stream)
+    return shape, bool(fortran), dtype
+
+
+def _data_offset(path: Path, entry: zipfile.ZipInfo) -> int:
+    """Where the bytes of a stored ``entry`` begin: behind its own header, whose length stands in it."""
+    with path.open("rb") as stream:
+        stream.seek(entry.header_offset)
+        name, extra = struct.unpack("<26xHH", stream.read(30))
+    return entry.header_offset + 30 + int(name) + int(extra)
