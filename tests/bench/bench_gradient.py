@@ -1,8 +1,9 @@
 """Measures what one exact gradient takes: peak memory by images and by sampling steps, and time by evaluations.
 
-Run it by `make bench`. Memory is the peak of resident memory above its level after imports and building, each
-measurement in a process of its own, without the features of all images (4 D bytes each), which every distance needs.
-It should not grow with the images, nor with the steps.
+Run it by `make bench`. Memory is the peak of resident memory above its level after imports (bank, generator and noise
+included), and above its level after all these were built; each measurement in a process of its own, without the
+features of all images (4 D bytes each), which every distance needs. It should not grow with the images, nor with the
+steps.
 """
 
 from __future__ import annotations
@@ -83,30 +84,36 @@ def resident_mb(field: str) -> float:
     return int(line.split()[1]) / 1024
 
 
-def measure_memory(what: dict[str, Any]) -> float:
-    """The peak in MB above the level before, of one gradient."""
+def measure_memory(what: dict[str, Any]) -> tuple[float, float]:
+    """The peak in MB of one gradient, above the level after imports and above that after building."""
+    imported = resident_mb("VmRSS")
     with tempfile.TemporaryDirectory() as folder, deterministic(1):
         bank = make_bank(Path(folder), what["size"])
         gradients = GradientEvaluator.of(make_evaluator(bank, **what))
         weights = bank.checkpoint(0)
         release_freed_memory()
         Path("/proc/self/clear_refs").write_text("5")  # the peak so far, of making the bank, is forgotten
-        before = resident_mb("VmRSS")
+        built = resident_mb("VmRSS")
         found = gradients.value_and_gradient(weights)
         assert found.gradient is not None
-        return resident_mb("VmHWM") - before - 4 * DIMENSION * gradients.images / (1 << 20)
+        peak = resident_mb("VmHWM") - 4 * DIMENSION * gradients.images / (1 << 20)
+        return peak - imported, peak - built
 
 
-def memory_of(**what: Any) -> float:
+def memory_of(**what: Any) -> tuple[float, float]:
     """The same in a process of its own."""
     command = [sys.executable, __file__, json.dumps(what)]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    above_imports, above_building = json.loads(
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    )
+    return above_imports, above_building
 
 
 def memory_row(label: str, low: dict[str, Any], high: dict[str, Any], **common: Any) -> None:
-    """Print two measurements and their ratio."""
-    few, many = memory_of(**common, **low), memory_of(**common, **high)
-    print(f"{label:58s} {few:8.1f} MB {many:8.1f} MB {many / few:8.2f}x", flush=True)
+    """Print two measurements and their ratio, above imports and above building."""
+    levels = zip(memory_of(**common, **low), memory_of(**common, **high), strict=True)
+    for name, (few, many) in zip((label, "  above imports and building"), levels, strict=True):
+        print(f"{name:58s} {few:8.1f} MB {many:8.1f} MB {many / few:8.2f}x", flush=True)
 
 
 def cost_row(kind: str, steps: int) -> None:
@@ -131,7 +138,7 @@ def cost_row(kind: str, steps: int) -> None:
 def main() -> None:
     """Print all rows."""
     print(
-        f"{'peak memory of one gradient':58s} {f'n = {FEW_IMAGES:,}':>11s} {f'n = {MANY_IMAGES:,}':>11s} {'ratio':>9s}"
+        f"{'peak memory of one gradient above imports':58s} {f'n = {FEW_IMAGES:,}':>11s} {f'n = {MANY_IMAGES:,}':>11s} {'ratio':>9s}"
     )
     for kind, steps in (("consistency", 1), ("consistency", 2), ("heun", 3)):
         label = f"{kind}, {steps} step{'s' if steps > 1 else ''}, width {MAIN['width']}, chunks of 500"
@@ -149,6 +156,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        print(measure_memory(json.loads(sys.argv[1])))
+        print(json.dumps(measure_memory(json.loads(sys.argv[1]))))
     else:
         main()
