@@ -110,6 +110,23 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
+def test_a_denoiser_that_is_trained_removes_more_noise(part, tmp_path):
+    settings = changed("train", recipe="edm", steps=200, save_from=1, save_every=199)
+    settings["preconditioning"]["kind"] = "edm"
+    train(settings, part, tmp_path)
+    images = torch.from_numpy(data.to_float(part.images))
+    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
+    errors = []
+    for step in (1, 200):
+        network = build_network(settings["network"])
+        path = tmp_path / f"checkpoints/step-{step:06d}.safetensors"
+        network.load_state_dict(SafetensorsFormat().read(path).tensors)
+        with torch.no_grad():
+            denoised = build_denoiser(network, settings["preconditioning"])(images + noise, torch.ones(len(images)))
+        errors.append(float((denoised - images).square().mean()))
+    assert errors[1] < 0.9 * errors[0]
+
+
 def test_noise_levels_are_those_of_the_edm_paper():
     sigmas = karras_sigmas(18, 0.002, 80.0)
     for i, sigma in enumerate(sigmas.flip(0).tolist()):

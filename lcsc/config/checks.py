@@ -108,7 +108,7 @@ def _kinds(place: tuple[str, ...], run: Section) -> Iterator[Problem]:
     sampler = "consistency" if run["sampler"]["kind"] == "consistency" else "edm"
     users = {f"sampler {run['sampler']['kind']}": sampler}
     if "train" in run:
-        users[f"recipe {run['train']['recipe']}"] = "consistency"
+        users[f"recipe {run['train']['recipe']}"] = run["train"]["recipe"]
     for user, expected in users.items():
         if kind != expected:
             yield Problem((*place, "preconditioning", "kind"), repr(kind), f"{expected!r} as {user} needs")

@@ -23,11 +23,15 @@ from lcsc.search.post_hoc import exponent_of
 from lcsc.seeds import torch_seed
 from lcsc.training import state
 from lcsc.training.consistency import ConsistencyTraining
+from lcsc.training.denoising import DenoisingTraining
 from lcsc.training.ema import EMATracker
 from lcsc.training.outputs import CHECKPOINTS, MANIFEST, STATE, clear, save_checkpoint, save_emas, save_power_emas
 
 Recipe = Callable[[torch.Tensor, int, torch.Generator], torch.Tensor]
-RECIPES: dict[str, Callable[[Mapping[str, Any], Denoiser], Recipe]] = {"consistency": ConsistencyTraining}
+RECIPES: dict[str, Callable[[Mapping[str, Any], Denoiser], Recipe]] = {
+    "consistency": ConsistencyTraining,
+    "edm": DenoisingTraining,
+}
 SCHEDULES = ("constant", "decayed")
 CONTINUED = "continued"
 # Streams of random numbers under the training's seed.

@@ -137,9 +137,8 @@ def cost_row(kind: str, steps: int) -> None:
 
 def main() -> None:
     """Print all rows."""
-    print(
-        f"{'peak memory of one gradient above imports':58s} {f'n = {FEW_IMAGES:,}':>11s} {f'n = {MANY_IMAGES:,}':>11s} {'ratio':>9s}"
-    )
+    few, many = (f"n = {images:,}" for images in (FEW_IMAGES, MANY_IMAGES))
+    print(f"{'peak memory of one gradient above imports':58s} {few:>11s} {many:>11s} {'ratio':>9s}")
     for kind, steps in (("consistency", 1), ("consistency", 2), ("heun", 3)):
         label = f"{kind}, {steps} step{'s' if steps > 1 else ''}, width {MAIN['width']}, chunks of 500"
         common: dict[str, Any] = {"size": MAIN, "kind": kind, "steps": steps, "chunk": 500}
