@@ -17,7 +17,7 @@ from lcsc.combination import combine
 from lcsc.errors import InputError
 from lcsc.evaluation import Evaluator, Noise, Score, Workers
 from lcsc.extractors import Extractor, load_extractor
-from lcsc.generators import Generator, build_generator
+from lcsc.generators import Generator, build_generator, recorded
 from lcsc.groups import Groups
 from lcsc.metrics.reference_file import ReferenceFile, read_reference
 from lcsc.protocol import Protocol
@@ -86,7 +86,7 @@ class Context:
     ) -> Protocol:
         """The protocol of scores by ``extractor`` against ``reference``."""
         return Protocol(
-            generator={key: self.settings[key] for key in GENERATOR_KEYS},
+            generator=recorded({key: self.settings[key] for key in GENERATOR_KEYS}),
             nfe=self.nfe,
             purpose=purpose,
             seed=int(self.settings["evaluation"]["seed"]),

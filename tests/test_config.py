@@ -70,6 +70,8 @@ def with_joint(given: Config | None = None, mlp: Config | None = None, data: Con
 @pytest.mark.parametrize(
     ("config", "parts"),
     [
+        (changed("defaults.network.diffusers", to="x"), ["defaults.network.diffusers: found 'factory' beside it"]),
+        (without("defaults.network.factory"), ["network.factory: found nothing, expected 'factory' or 'diffusers'"]),
         (changed("device", to="gpu"), ['device: found "gpu"', "one of auto, cpu, cuda"]),
         (changed("threads", to=0), ["threads: found 0", "a whole number of at least 1"]),
         (changed("threads", to=True), ["threads: found true", "a whole number"]),
@@ -257,6 +259,8 @@ def test_searches_merge_by_name_and_null_removes_one() -> None:
 
 def test_another_factory_takes_none_of_the_default_ones_arguments() -> None:
     network = {"factory": "mine:make", "args": {"depth": 3}, "image_shape": [1, 8, 8]}
+    assert resolve(changed("runs.tiny", to={"network": network}))["runs"]["tiny"]["network"] == network
+    network = {"diffusers": "unet", "args": {}, "image_shape": [1, 8, 8]}
     assert resolve(changed("runs.tiny", to={"network": network}))["runs"]["tiny"]["network"] == network
 
 

@@ -17,7 +17,7 @@ from lcsc.files import read_or_refuse, write_json
 from lcsc.progress import logger
 from lcsc.runtime import peak_memory_mb
 
-_NETWORK = ("network.factory", "network.image_shape")
+_NETWORK = ("network.image_shape",)
 _PRECONDITIONING = tuple(f"preconditioning.{key}" for key in ("kind", "sigma_min", "sigma_max", "sigma_data"))
 _EVALUATION = tuple(f"evaluation.{key}" for key in ("seed", "chunk", "candidates_per_block"))
 _SCORING = ("threads", *_NETWORK, *_PRECONDITIONING, "sampler.kind", *_EVALUATION, "images")

@@ -37,6 +37,7 @@ def _run(place: tuple[str, ...], run: Section, config: Section) -> Iterator[Prob
         yield Problem(place, "the name 'shared'", "another name", "results/shared is taken; rename the run")
     yield from _reference((*place, "data"), run["data"], config["data"], "data")
     yield from _extractors(place, run, config["extractors"])
+    yield from _network((*place, "network"), run["network"])
     yield from _kinds(place, run)
     yield from _noise_levels(place, run)
     yield from _image_shape(place, run, config["data"][run["data"]])
@@ -112,6 +113,13 @@ def _kinds(place: tuple[str, ...], run: Section) -> Iterator[Problem]:
     for user, expected in users.items():
         if kind != expected:
             yield Problem((*place, "preconditioning", "kind"), repr(kind), f"{expected!r} as {user} needs")
+
+
+def _network(place: tuple[str, ...], network: Section) -> Iterator[Problem]:
+    if "factory" not in network and "diffusers" not in network:
+        yield Problem((*place, "factory"), "nothing", "'factory' or 'diffusers'", "add one of them")
+    if "factory" in network and "diffusers" in network:
+        yield Problem((*place, "diffusers"), "'factory' beside it", "one of the two", "remove one of them")
 
 
 def _image_shape(place: tuple[str, ...], run: Section, data: Section) -> Iterator[Problem]:

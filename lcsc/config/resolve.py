@@ -13,6 +13,7 @@ from lcsc.config.schema import Node, completed, dereference, read_schema
 from lcsc.config.yaml_files import read_yaml
 
 _KINDS = ("factory", "kind", "recipe", "method")
+_EITHER = ("factory", "diffusers")  # of a network, one names what the other does
 
 
 def load_config(path: Path | str) -> dict[str, Any]:
@@ -99,6 +100,8 @@ def _child(node: Node, key: str) -> Node:
 
 def _same_kind(below: Mapping[str, Any], above: Mapping[str, Any], node: Node) -> bool:
     """Whether both sections are of one kind; one that does not say is of the schema's default kind."""
+    if any(key in above for key in _EITHER) and any(key in below and key not in above for key in _EITHER):
+        return False
     return all(below.get(key, _default_kind(key, above[key], node)) == above[key] for key in _KINDS if key in above)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.checkpoint import checkpoint
 
 from lcsc.errors import InputError
+from lcsc.generators.diffusers_networks import content_hash
 from lcsc.generators.flat import FlatModule
 from lcsc.generators.networks import build_network
 from lcsc.generators.preconditioning import Denoiser, build_denoiser
@@ -29,6 +30,7 @@ __all__ = [
     "build_denoiser",
     "build_generator",
     "build_network",
+    "recorded",
 ]
 
 # Network evaluations of an image beyond which freed memory is given back after each.
@@ -104,6 +106,14 @@ class Generator:
             raise InputError(f"noise: found samples of shape {shape}, expected {list(self.image_shape)}")
         images = self.sampler(denoiser, [noise.to(self.device, self.flat.buffer.dtype) for noise in noises])
         return images.clamp(-1, 1)
+
+
+def recorded(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What the protocol says of a generator: its ``settings``, with the content of files in place of their paths."""
+    network = dict(settings["network"])
+    if network.get("diffusers"):
+        network["diffusers"] = content_hash(network["diffusers"])
+    return {**settings, "network": network}
 
 
 def build_generator(

@@ -12,6 +12,7 @@ from torch import nn
 
 from lcsc.checkpoints.names import strip_prefix
 from lcsc.errors import InputError
+from lcsc.generators.calls import image_of
 
 if TYPE_CHECKING:
     from lcsc.bank import TensorEntry
@@ -80,18 +81,15 @@ class FlatModule:
 
     def __call__(self, x: torch.Tensor, noise_level: torch.Tensor) -> torch.Tensor:
         """The module's output with the weights that are in place."""
-        output: torch.Tensor = self.module(x, noise_level)
-        return output
+        return image_of(self.module(x, noise_level))
 
     def call(self, flat: torch.Tensor, x: torch.Tensor, noise_level: torch.Tensor) -> torch.Tensor:
         """The module's output with the weights ``flat`` [P]; differentiable with respect to them."""
-        output: torch.Tensor = torch.func.functional_call(self.module, self.views(flat), (x, noise_level))
-        return output
+        return image_of(torch.func.functional_call(self.module, self.views(flat), (x, noise_level)))
 
     def call_with(self, parts: Sequence[torch.Tensor], x: torch.Tensor, noise_level: torch.Tensor) -> torch.Tensor:
         """The module's output with ``parts``, one tensor for each of :attr:`entries`; differentiable in them."""
-        output: torch.Tensor = torch.func.functional_call(self.module, self._named(parts), (x, noise_level))
-        return output
+        return image_of(torch.func.functional_call(self.module, self._named(parts), (x, noise_level)))
 
 
 def _match(module: nn.Module, tensors: Sequence[TensorEntry]) -> dict[str, list[str]]:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from lcsc.errors import InputError
+from lcsc.generators import diffusers_networks
 
 FREQUENCIES = 16
 
@@ -53,18 +54,27 @@ def _block(width: int) -> nn.Module:
 def build_network(settings: Mapping[str, Any], seed: int = 0) -> nn.Module:
     """The module that ``settings['factory']`` ("module:callable") returns for ``settings['args']``.
 
+    With ``settings['diffusers']`` in place of the factory it is the model of that config.json or its folder.
     It is initialised from ``seed``; the state of PyTorch's global random number generator stays as it was.
     Raises :class:`InputError` where the factory cannot be imported or called, or returns something else.
     """
-    factory, args = str(settings["factory"]), dict(settings.get("args") or {})
-    make = _import(factory)
+    args = dict(settings.get("args") or {})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        try:
-            network = make(**args)
-        except Exception as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise InputError(f"network: {factory} refuses args {sorted(args)} ({reason}); correct args") from error
+        if settings.get("diffusers"):
+            return diffusers_networks.from_config(settings["diffusers"], args)
+        if not settings.get("factory"):
+            raise InputError("network: found neither 'factory' nor 'diffusers', expected one of them; add one")
+        return _made(str(settings["factory"]), args)
+
+
+def _made(factory: str, args: Mapping[str, Any]) -> nn.Module:
+    make = _import(factory)
+    try:
+        network = make(**args)
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"network: {factory} refuses args {sorted(args)} ({reason}); correct args") from error
     if not isinstance(network, nn.Module):
         raise InputError(f"network: {factory} returned {type(network).__name__}, expected a torch.nn.Module")
     return network

@@ -16,6 +16,7 @@ import torch
 from lcsc.data import Part, require_training_part, to_float
 from lcsc.errors import InputError, LcscError
 from lcsc.files import write_json
+from lcsc.generators.calls import image_of
 from lcsc.generators.networks import build_network
 from lcsc.generators.preconditioning import Denoiser, build_denoiser
 from lcsc.progress import Progress
@@ -54,7 +55,7 @@ class Training:
         seed = int(self.options["seed"])
         self.network = build_network(settings["network"], torch_seed("training", seed, INITIAL_WEIGHTS))
         self.network.to(device).train()
-        self.recipe = _recipe(self.options, build_denoiser(self.network, settings["preconditioning"]))
+        self.recipe = _recipe(self.options, build_denoiser(self._evaluate, settings["preconditioning"]))
         _check_images(part, settings["network"])
         rates = self.options["ema_rates"]
         self.tracker = EMATracker(list(self.network.parameters()), rates, exponents=exponents)
@@ -62,6 +63,9 @@ class Training:
         rate = float(self.options["learning_rate"])
         self.optimiser = torch.optim.RAdam(self.network.parameters(), rate, foreach=True)
         self.generator = torch.Generator().manual_seed(torch_seed("training", seed, BATCHES))
+
+    def _evaluate(self, x: torch.Tensor, noise_level: torch.Tensor) -> torch.Tensor:
+        return image_of(self.network(x, noise_level))
 
     def advance(self, step: int, rate: float) -> torch.Tensor:
         """Optimisation ``step``, counted from 0, at the learning rate ``rate``; the loss before it."""
