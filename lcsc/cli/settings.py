@@ -22,7 +22,7 @@ _PRECONDITIONING = tuple(f"preconditioning.{key}" for key in ("kind", "sigma_min
 _EVALUATION = tuple(f"evaluation.{key}" for key in ("seed", "chunk", "candidates_per_block"))
 _SCORING = ("threads", *_NETWORK, *_PRECONDITIONING, "sampler.kind", *_EVALUATION, "images")
 _TRAIN = ("recipe", "steps", "batch", "learning_rate", "seed", "save_from", "save_every", "ema_rates")
-_EXTRACTOR = ("kind", "architecture", "dimension", "steps", "batch", "learning_rate", "noise", "seed", "name")
+_CLASSIFIER = ("architecture", "dimension", "steps", "batch", "learning_rate", "noise", "seed")
 _EVOLUTION = ("seed", "population", "parents", "crossover", "mutation_scale", "mutation_share", "initial_rates")
 _TUNE = ("start", "rates", "gradients", "noise", "decay", "betas", "initial_rates")
 # Of what lcsc.config.step_settings gives, the keys that each step cannot do without.
@@ -30,7 +30,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "data": ("source", "held_out", "seed"),
     "train": (*_NETWORK, *_PRECONDITIONING, *(f"train.{key}" for key in _TRAIN)),
     "continue": (*_NETWORK, *_PRECONDITIONING, *(f"train.{key}" for key in (*_TRAIN, "continue"))),
-    "extractor": _EXTRACTOR,
+    "extractor": ("kind", "name"),
     "reference": (),
     "collect": (),
     "baselines": (*_SCORING, "baselines.ema_shaped"),
@@ -46,6 +46,8 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
 NEEDED_BY: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("sampler.kind", "consistency"): ("sampler.sigmas",),
     ("train.recipe", "consistency"): ("train.scales",),
+    ("kind", "classifier"): _CLASSIFIER,
+    ("kind", "efficientnet_lite0"): ("size", "resize"),
     ("search.method", "evolution"): tuple(f"search.{key}" for key in _EVOLUTION),
     ("search.method", "cma-es"): ("search.seed", "search.sigma", "search.initial_rates"),
     ("search.method", "random"): ("search.seed", "search.population", "search.initial_rates"),
@@ -53,7 +55,7 @@ NEEDED_BY: Mapping[tuple[str, str], tuple[str, ...]] = {
 _WHOLE = {
     *("threads", "images", "blocks", "finalists", "seed", "chunk", "candidates_per_block", "steps", "batch"),
     *("gradients", "search_images", "continue", "points", "unit"),
-    *("save_from", "save_every", "dimension", "held_out", "population", "parents", "from_step", "to_step"),
+    *("save_from", "save_every", "dimension", "held_out", "population", "parents", "from_step", "to_step", "size"),
 }
 
 

@@ -70,13 +70,26 @@ def continue_training(options: argparse.Namespace) -> None:
 def extractor(options: argparse.Namespace) -> None:
     """``lcsc extractor``."""
     settings = step_settings_of(options, "extractor")
+    trained = settings["kind"] == "classifier"
+    if trained != (options.data is not None):
+        found, expected = ("nothing", "training images") if trained else (options.data, "nothing")
+        raise InputError(
+            f"--data: found {found}, expected {expected} for an extractor of kind {settings['kind']}; "
+            f"{'give' if trained else 'leave out'} --data"
+        )
     with measured(f"extractor-{settings['name']}", options) as cost:
         threads = _prepare(settings, cost, options)
-        from lcsc.data import load_part
-        from lcsc.training.classifier import train_extractor
-
         with deterministic(threads):
-            train_extractor(settings, load_part(options.data), options.output, device=resolve_device(options.device))
+            if trained:
+                from lcsc.data import load_part
+                from lcsc.training.classifier import train_extractor
+
+                device = resolve_device(options.device)
+                train_extractor(settings, load_part(options.data), options.output, device=device)
+            else:
+                from lcsc.extractors.making import make_extractor
+
+                make_extractor(settings, options.output)
     logger.info("wrote %s", options.output)
 
 

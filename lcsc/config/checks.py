@@ -27,7 +27,8 @@ def _problems(config: Section) -> Iterator[Problem]:
     for name, entry in config["data"].items():
         yield from data_problems(("data", name), entry)
     for name, entry in config["extractors"].items():
-        yield from _reference(("extractors", name, "data"), entry["data"], config["data"], "data")
+        if "data" in entry:
+            yield from _reference(("extractors", name, "data"), entry["data"], config["data"], "data")
     for name, run in config["runs"].items():
         yield from _run(("runs", name), run, config)
 
@@ -68,8 +69,8 @@ def _reference(place: tuple[str, ...], name: str, known: Section, what: str) -> 
 def _extractor(place: tuple[str, ...], name: str, run: Section, extractors: Section) -> Iterator[Problem]:
     """It must be there, and must have seen no held-out image."""
     yield from _reference(place, name, extractors, "extractors")
-    trained_on = extractors[name]["data"]
-    if trained_on != run["data"]:
+    trained_on = extractors[name].get("data")
+    if trained_on not in (None, run["data"]):
         found = f"{name!r}, trained on {trained_on!r}"
         expected = f"an extractor trained on {run['data']!r}"
         yield Problem(place, found, expected, "another set's training images may be among the held-out ones")

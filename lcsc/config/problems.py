@@ -131,11 +131,15 @@ def _unknown_key(error: ValidationError, place: Place) -> Problem:
 
 
 def _keys_by_kind(place: Place) -> dict[str, list[str]]:
-    """The keys of each method where ``place`` is a search; empty elsewhere."""
-    if len(place) < 2 or place[-2] != "searches":
-        return {}
+    """The keys of each kind where ``place`` is a search or an extractor; empty elsewhere."""
     schema = read_schema()
-    kinds = schema["$defs"]["run"]["properties"]["searches"]["additionalProperties"]["x-kinds"]
+    sections = {
+        "searches": schema["$defs"]["run"]["properties"]["searches"],
+        "extractors": schema["properties"]["extractors"],
+    }
+    if len(place) < 2 or place[-2] not in sections:
+        return {}
+    kinds = sections[place[-2]]["additionalProperties"]["x-kinds"]
     return {kind: list(dereference(node, schema)["properties"]) for kind, node in kinds.items()}
 
 

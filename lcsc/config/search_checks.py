@@ -38,9 +38,11 @@ def soup_problems(place: Place, search: Section, run: Section) -> Iterator[Probl
 
 def alike(first: Section, second: Section) -> str:
     """What two extractors have in common that makes one lower the other's distance; empty for nothing."""
-    if all(first[key] == second[key] for key in ("kind", "architecture")):
+    if first["kind"] == second["kind"] != "classifier":
+        return "of the kind"
+    if all(first.get(key) == second.get(key) for key in ("kind", "architecture")):
         return "of the architecture"
-    return "with pixels" if first["pixels"] and second["pixels"] else ""
+    return "with pixels" if first.get("pixels") and second.get("pixels") else ""
 
 
 def warm_start_problems(place: Place, run: str, name: str, config: Section) -> Iterator[Problem]:

@@ -100,6 +100,8 @@ def _images(entry: Section) -> dict[str, Any]:
 
 def _extractor(config: Section, name: str) -> dict[str, Any]:
     entry = {key: value for key, value in config["extractors"][name].items() if key != "data"}
+    if "data" not in config["extractors"][name]:
+        return {"name": name, **entry}  # nothing is trained
     if entry["pixels"] is None:
         del entry["pixels"]  # an extractor without is the one it was before there were any
     trained_on = data_id(config, config["extractors"][name]["data"])

@@ -60,6 +60,7 @@ def _range_in_words(node: Node) -> list[str]:
         "exclusiveMaximum": "below {}",
     }
     words = [text.format(node[key]) for key, text in limits.items() if key in node]
+    words += [f"a multiple of {node['multipleOf']}"] if "multipleOf" in node else []
     return [" and ".join(words)] if words else []
 
 

@@ -7,7 +7,8 @@ kind is a loader and an entry of :data:`LOADERS`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from torch import nn
 
 from lcsc.checkpoints.safetensors_files import SafetensorsFormat
 from lcsc.errors import InputError
-from lcsc.extractors import classifier, pixels, resizing
+from lcsc.extractors import classifier, efficientnet, pixels, resizing
+from lcsc.extractors.parts import InParts
 from lcsc.files import canonical_json, sha256_of
 
 FORMAT, FORMAT_VERSION = "lcsc-extractor", 1
@@ -26,11 +28,14 @@ Tensors = Mapping[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class Extractor:
-    """A frozen module, images [B, C, H, W] in [-1, 1] to features [B, dimension]; threads may share it."""
+    """A frozen module, images [B, C, H, W] in [-1, 1] to features [B, dimension]; threads may share it.
+
+    ``image_shape`` is None for one that resizes images of one or three channels and any size.
+    """
 
     name: str
     dimension: int
-    image_shape: tuple[int, ...]
+    image_shape: tuple[int, ...] | None
     identity: str
     module: nn.Module
     device: torch.device
@@ -53,10 +58,12 @@ class Extractor:
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Features float32 [B, dimension] of ``images``, differentiable with respect to them."""
-        if tuple(images.shape[1:]) != self.image_shape:
+        shape = tuple(images.shape[1:])
+        if shape != self.image_shape and (self.image_shape is not None or shape[0] not in (1, 3)):
+            expected = "one or three channels" if self.image_shape is None else list(self.image_shape)
             raise InputError(
-                f"extractor {self.name}: found images of shape {list(images.shape[1:])}, "
-                f"expected {list(self.image_shape)}; use an extractor made for these images"
+                f"extractor {self.name}: found images of shape {list(shape)}, expected {expected}; use an extractor "
+                "made for these images"
             )
         features: torch.Tensor = self.module(images.to(self.device, torch.float32))
         return features
@@ -68,8 +75,13 @@ def save_extractor(path: Path | str, body: nn.Module, about: Mapping[str, Any]) 
     ``pixels`` in ``about`` makes them features, too (:mod:`lcsc.extractors.pixels`); ``dimension`` is the body's.
     ``resize`` has images resized before (:mod:`lcsc.extractors.resizing`).
     """
+    save_tensors(path, body.state_dict(), about)
+
+
+def save_tensors(path: Path | str, tensors: Tensors, about: Mapping[str, Any]) -> None:
+    """The same for a body's ``tensors``."""
     record = {"format": FORMAT, "format_version": FORMAT_VERSION, **about}
-    SafetensorsFormat().write(Path(path), body.state_dict(), {"about": canonical_json(record)})
+    SafetensorsFormat().write(Path(path), dict(tensors), {"about": canonical_json(record)})
 
 
 def load_extractor(path: Path | str, device: torch.device | str = "cpu") -> Extractor:
@@ -81,7 +93,7 @@ def load_extractor(path: Path | str, device: torch.device | str = "cpu") -> Extr
     return Extractor(
         name=str(about["name"]),
         dimension=pixels.dimension(about),
-        image_shape=tuple(about["image_shape"]),
+        image_shape=None if about["image_shape"] is None else tuple(about["image_shape"]),
         identity=sha256_of(path),
         module=module.to(device).eval().requires_grad_(False),
         device=torch.device(device),
@@ -115,12 +127,27 @@ def _load_classifier(path: Path, tensors: Tensors, about: Mapping[str, Any]) -> 
         body = classifier.build_body(
             str(about.get("architecture")), resizing.body_shape(about), int(about["dimension"])
         )
-    try:
+    with _fitting(path, f"{about['architecture']} body"):
         body.load_state_dict(dict(tensors))
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: does not hold a {about['architecture']} body ({reason}); train it again") from error
     return pixels.attach(resizing.attach(body, about), about)
 
 
-LOADERS: dict[str, Callable[[Path, Tensors, Mapping[str, Any]], nn.Module]] = {classifier.KIND: _load_classifier}
+def _load_efficientnet(path: Path, tensors: Tensors, about: Mapping[str, Any]) -> nn.Module:
+    with _fitting(path, "network of EfficientNet-Lite0"):
+        body = efficientnet.load_body(tensors)
+    return InParts(resizing.attach(body, about), int(about["resize"]["size"]))
+
+
+@contextmanager
+def _fitting(path: Path, what: str) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: does not hold a {what} ({reason}); make it again") from error
+
+
+LOADERS: dict[str, Callable[[Path, Tensors, Mapping[str, Any]], nn.Module]] = {
+    classifier.KIND: _load_classifier,
+    efficientnet.KIND: _load_efficientnet,
+}

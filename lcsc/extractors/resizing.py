@@ -8,7 +8,8 @@ is measured by the extractor itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,26 +31,24 @@ class Antialiased(nn.Module):
     Products with two matrices: PyTorch's own resize has no deterministic gradient on a GPU.
     """
 
-    rows: torch.Tensor
-    columns: torch.Tensor
-
-    def __init__(self, image_shape: Sequence[int], size: int, mode: str) -> None:
+    def __init__(self, size: int, mode: str) -> None:
         super().__init__()
-        _, height, width = image_shape
-        self.register_buffer("rows", _matrix(height, size, mode), persistent=False)
-        self.register_buffer("columns", _matrix(width, size, mode), persistent=False)
+        self.size, self.mode = size, mode
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """The resized images."""
-        resized: torch.Tensor = self.rows @ images @ self.columns.T
-        return resized
+        rows, columns = (_matrix(length, self.size, self.mode, images.device) for length in images.shape[-2:])
+        return rows @ images @ columns.T
 
 
-def _matrix(length: int, size: int, mode: str) -> torch.Tensor:
+@cache
+def _matrix(length: int, size: int, mode: str, device: torch.device) -> torch.Tensor:
     """What the filter makes of each pixel of a line, float32 [size, length]."""
-    lines = torch.eye(length).view(1, 1, length, length)
-    name = mode.removesuffix("-antialias")
-    return torch.nn.functional.interpolate(lines, (size, length), mode=name, antialias=True)[0, 0]
+    # A tensor of inference mode could not take part in a gradient later.
+    with torch.inference_mode(False), torch.no_grad():
+        lines = torch.eye(length).view(1, 1, length, length)
+        name = mode.removesuffix("-antialias")
+        return torch.nn.functional.interpolate(lines, (size, length), mode=name, antialias=True)[0, 0].to(device)
 
 
 class Pil(nn.Module):
@@ -96,7 +95,7 @@ def attach(body: nn.Module, about: Mapping[str, Any]) -> nn.Module:
     if not about.get("resize"):
         return body
     size, mode = about["resize"]["size"], about["resize"]["mode"]
-    resize = Pil(size, mode) if mode in EXACT else Antialiased(about["image_shape"], size, mode)
+    resize = Pil(size, mode) if mode in EXACT else Antialiased(size, mode)
     return nn.Sequential(resize, body)
 
 

@@ -116,11 +116,19 @@ def data_folder(run):
     return layout.data_folder(CONFIG, run)
 
 
+def extractor_entry(extractor):
+    """What the configuration says of the extractor with this id."""
+    return CONFIG["extractors"][EXTRACTORS[extractor]]
+
+
+def trained_extractors():
+    """The ids of the extractors that are trained here."""
+    return [name for name in EXTRACTORS if "data" in extractor_entry(name)]
+
+
 def extractor_data(extractor):
     """The id of the images that the extractor with this id is trained on."""
-    return lcsc_config.step_settings(
-        CONFIG, None, "extractor", name=EXTRACTORS[extractor]
-    )["data_id"]
+    return lcsc_config.data_id(CONFIG, extractor_entry(extractor)["data"])
 
 
 def extractor_file(run, role):

@@ -36,7 +36,7 @@ rule train_extractor:
     benchmark:
         "benchmarks/shared/extractor-{extractor}.tsv"
     wildcard_constraints:
-        extractor=one_of(EXTRACTORS),
+        extractor=one_of(trained_extractors()),
     conda:
         ENVIRONMENT
     threads: CONFIG["threads"]
@@ -52,6 +52,33 @@ rule train_extractor:
     shell:
         "lcsc extractor --settings {params.settings:q} --data {input.images:q} --output {output.extractor:q}"
         " --device {resources.device} --log {log:q} --timing {output.timing:q}"
+
+
+# Extractors whose weights come from elsewhere see no image.
+rule make_extractor:
+    output:
+        extractor="results/shared/extractors/{extractor}.safetensors",
+        timing="results/shared/timings/extractor-{extractor}.json",
+    log:
+        "logs/shared/extractor-{extractor}.log",
+    benchmark:
+        "benchmarks/shared/extractor-{extractor}.tsv"
+    wildcard_constraints:
+        extractor=one_of(sorted(set(EXTRACTORS).difference(trained_extractors()))),
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=2000,
+        runtime=10,
+    params:
+        settings=lambda wildcards: settings(
+            "extractor", name=EXTRACTORS[wildcards.extractor]
+        ),
+    shell:
+        "lcsc extractor --settings {params.settings:q} --output {output.extractor:q} --log {log:q}"
+        " --timing {output.timing:q}"
 
 
 rule train:
