@@ -6,8 +6,8 @@ module hold no open files: several threads may read one bank at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lcsc.bank_index import INDEX, Index, StoredCheckpoint, StoredSegment, TensorEntry, read_index
-from lcsc.bank_segments import COLUMNS, check_hash, check_size, opened
+from lcsc.bank_index import INDEX, Index, Storage, StoredCheckpoint, StoredSegment, TensorEntry, read_index
+from lcsc.bank_reading import OpenSegment, open_segment
+from lcsc.bank_segments import COLUMNS, allow_open_files, check_hash, check_size
 from lcsc.checkpoints.names import strip_prefix
 from lcsc.errors import InputError
 
@@ -27,9 +28,11 @@ class Bank:
     """K checkpoints of P float32 parameters each.
 
     Attributes: ``path`` (the folder), ``tensors`` (the table, in the order of the flat vector), ``steps`` (K
-    training steps, rising), ``K``, ``P``, ``base_row`` (the checkpoint from which differences are taken: the
-    last), ``identity`` (sha256 of all that a merged checkpoint depends on), ``checkpoints``, ``prefix`` and
-    ``track`` and ``container`` (how the source files were made).
+    training steps, rising), ``K``, ``P``, ``base_row`` (the checkpoint from which a combination takes differences:
+    the last), ``identity`` (sha256 of all that a merged checkpoint depends on), ``checkpoints``, ``storage`` ("float32"
+    or "differences": see :mod:`lcsc.differences`), ``prefix`` and ``track`` and ``container`` (how the source files
+    were made). Weights are the same float32 numbers whichever way they are read; of checkpoints stored as differences
+    they are near those that were saved, of all others exactly those.
     """
 
     def __init__(self, path: Path, index: Index) -> None:
@@ -38,9 +41,13 @@ class Bank:
         self.tensors: tuple[TensorEntry, ...] = index.tensors
         self.checkpoints: tuple[StoredCheckpoint, ...] = index.checkpoints
         self.steps: list[int] = [stored.step for stored in index.checkpoints]
+        self._places: list[list[tuple[int, StoredCheckpoint]]] = [[] for _ in index.segments]
+        for place in enumerate(index.checkpoints):
+            self._places[place[1].segment].append(place)
         self.K, self.P = len(self.steps), index.parameters
         self.base_row = self.K - 1
         self.identity = index.identity
+        self.storage: Storage = index.storage
         self.prefix, self.track, self.container = index.prefix, index.track, index.container
 
     @staticmethod
@@ -76,10 +83,9 @@ class Bank:
 
     def others(self) -> dict[str, NDArray[Any]]:
         """The tensors that are not combined, by name: constants, and the last checkpoint's counters."""
-        segment = self._index.segments[-1]
-        with opened(self.path / segment.file, segment, self.P) as file:
+        with self._opened(len(self._index.segments) - 1) as segment:
             places = {place: entry for place, entry in enumerate(self.tensors) if entry.role != "combined"}
-            return {entry.name: np.asarray(file[f"others/{place:05d}"]) for place, entry in places.items()}
+            return {entry.name: np.asarray(segment.file[f"others/{place:05d}"]) for place, entry in places.items()}
 
     def blocks(self, columns: int = COLUMNS) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """All weights in blocks of ``columns``: (slice of the P columns, float32 [K, width]).
@@ -87,33 +93,28 @@ class Bank:
         The array is reused: it is valid until the next block is asked for.
         """
         buffer = np.empty((self.K, min(columns, self.P)), np.float32)
+        allow_open_files(self.path, len(self._index.segments))
         with ExitStack() as stack:
-            datasets = [
-                stack.enter_context(opened(self.path / segment.file, segment, self.P))["weights"]
-                for segment in self._index.segments
-            ]
+            segments = [stack.enter_context(self._opened(number)) for number in range(len(self._index.segments))]
             for start in range(0, self.P, columns):
                 stop = min(start + columns, self.P)
-                self._fill(datasets, buffer, start, stop)
+                for segment in segments:
+                    segment.fill(buffer, start, stop)
                 yield slice(start, stop), buffer[:, : stop - start]
-
-    def _fill(self, datasets: Sequence[Any], buffer: NDArray[np.float32], start: int, stop: int) -> None:
-        row = 0
-        for segment, dataset in zip(self._index.segments, datasets, strict=True):
-            target = np.s_[row : row + segment.rows, : stop - start]
-            try:
-                dataset.read_direct(buffer, np.s_[:, start:stop], target)
-            except OSError as error:
-                reason = str(error).splitlines()[0]
-                raise InputError(f"{self.path / segment.file}: cannot be read ({reason}); collect it again") from error
-            row += segment.rows
 
     def checkpoint(self, k: int) -> NDArray[np.float32]:
         """The weights of checkpoint ``k`` (0 to K - 1), float32 [P]."""
-        stored = self.checkpoints[k]
-        segment = self._index.segments[stored.segment]
-        with opened(self.path / segment.file, segment, self.P) as file:
-            return np.asarray(file["weights"][stored.row], np.float32)
+        chain = [self.checkpoints[k]]
+        while chain[-1].base is not None:
+            chain.append(self.checkpoints[chain[-1].base])
+        vector = np.empty(self.P, np.float32)
+        for stored in reversed(chain):
+            with self._opened(stored.segment) as segment:
+                segment.add_to(vector, stored)
+        return vector
+
+    def _opened(self, number: int) -> AbstractContextManager[OpenSegment]:
+        return open_segment(self.path, self._index.segments[number], self._places[number], self.P)
 
     def resident(self) -> ResidentBank:
         """The same bank with its weights in memory (4 K P bytes)."""

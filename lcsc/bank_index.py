@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from lcsc.checkpoints.validate import Role
 
 INDEX = "index.json"
-FORMAT, VERSION = "lcsc-bank", 1
+Storage = Literal["float32", "differences"]
+# Version 2 has checkpoints that are stored as differences from another; a bank without any is of version 1.
+FORMAT, VERSIONS = "lcsc-bank", (1, 2)
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class StoredCheckpoint:
     """A checkpoint in the bank: where it came from and where it stands.
 
     ``source`` is relative to the collected folder, ``sha256`` the source file's, ``weights_sha256`` that of
-    its flat float32 vector.
+    its flat float32 vector as it is read from the bank. ``row`` counts the segment's checkpoints of its kind: those
+    stored as float32, or those stored as differences from checkpoint ``base`` of the bank, an earlier one.
     """
 
     step: int
@@ -52,6 +55,7 @@ class StoredCheckpoint:
     weights_sha256: str
     segment: int
     row: int
+    base: int | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,11 @@ class Index:
     def parameters(self) -> int:
         """P: how many values of a checkpoint are combined."""
         return sum(entry.count for entry in self.tensors if entry.role == "combined")
+
+    @property
+    def storage(self) -> Storage:
+        """Whether any checkpoint is stored as differences."""
+        return "differences" if any(stored.base is not None for stored in self.checkpoints) else "float32"
 
     @property
     def identity(self) -> str:
@@ -128,17 +137,21 @@ def index_text(index: Index) -> str:
     from lcsc import __version__
 
     record = {**asdict(index), "parameters": index.parameters}
-    names = {"format": FORMAT, "format_version": VERSION, "lcsc_version": __version__}
+    for stored in record["checkpoints"]:
+        if stored["base"] is None:
+            del stored["base"]
+    names = {"format": FORMAT, "format_version": _version(record), "lcsc_version": __version__}
     return canonical_json({**record, **names, "checksum": _checksum(record, __version__)}, indent=1) + "\n"
 
 
 def read_index(folder: Path) -> Index:
     """The index of the bank in ``folder``; :class:`InputError` where it is missing, damaged or no index."""
     path = folder / INDEX
-    record = read_json(path, kind="bank")
+    record = read_json(path, kind="bank", versions=VERSIONS)
     try:
         content = {key: record[key] for key in (*Index.__dataclass_fields__, "parameters")}
         whole = record["checksum"] == _checksum(content, record["lcsc_version"])
+        whole = whole and record["format_version"] == _version(record) and _bases_come_first(record["checkpoints"])
         whole = whole and all(Path(segment["file"]).name == segment["file"] for segment in record["segments"])
         text = canonical_json(record, indent=1) + "\n"
     except (KeyError, TypeError, ValueError):
@@ -156,6 +169,14 @@ def read_index(folder: Path) -> Index:
         track=record["track"],
         container=record["container"],
     )
+
+
+def _version(record: Mapping[str, Any]) -> int:
+    return VERSIONS[any("base" in stored for stored in record["checkpoints"])]
+
+
+def _bases_come_first(checkpoints: Sequence[Mapping[str, Any]]) -> bool:
+    return all(0 <= stored.get("base", 0) < max(k, 1) for k, stored in enumerate(checkpoints))
 
 
 def _checksum(record: Mapping[str, Any], version: str) -> str:

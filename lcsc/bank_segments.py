@@ -1,14 +1,16 @@
 """The segments of a bank: immutable HDF5 files of flattened checkpoints, one row each.
 
 Dataset ``weights`` is float32 [rows, P] in chunks of one row by 65,536 columns, so that blocks of columns are
-read at the disk's own rate and a segment never needs more memory than a block. Group ``others`` holds the
-tensors that are not combined, by their place in the table of tensors. Nothing in the file depends on the
+read at the disk's own rate and a segment never needs more memory than a block. Checkpoints stored as differences
+(:mod:`lcsc.differences`) stand in ``differences`` [rows, P] and ``units`` [rows, chunks] instead. Group ``others``
+holds the tensors that are not combined, by their place in the table of tensors. Nothing in the file depends on the
 time: the same checkpoints give the same bytes.
 """
 
 from __future__ import annotations
 
 import hashlib
+import resource
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,13 +20,17 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from lcsc import differences
 from lcsc.bank_index import StoredSegment, TensorEntry, others_sha256
 from lcsc.errors import InputError
 from lcsc.files import hash_of, sha256_of
 from lcsc.streams import DeferredErrors
 
-COLUMNS = 65_536
-FORMAT, VERSION = "lcsc-bank-segment", 1
+COLUMNS = differences.BLOCK
+# Version 2 has rows stored as differences; a segment without any is of version 1.
+FORMAT, VERSIONS = "lcsc-bank-segment", (1, 2)
+# What a process may have open beside the segments of a bank.
+_OTHER_FILES = 256
 
 
 def segment_name(number: int) -> str:
@@ -35,33 +41,53 @@ def segment_name(number: int) -> str:
 class SegmentWriter:
     """Takes rows one at a time; made by :func:`segment_writer`."""
 
-    def __init__(self, file: h5py.File, stream: DeferredErrors, rows: int) -> None:
-        self._file, self._stream, self._rows = file, stream, rows
+    def __init__(self, file: h5py.File, stream: DeferredErrors, rows: int, differences: int) -> None:
+        self._file, self._stream = file, stream
+        self._expected = {"weights": rows - differences, "differences": differences}
+        self._stored = dict.fromkeys(self._expected, 0)
         self.hashes: list[str] = []
         self.others_sha256 = ""
 
     @property
     def content(self) -> str:
-        """A name for the weights and other tensors of the segment."""
-        return hash_of([*self.hashes, self.others_sha256])
+        """A name for the weights and other tensors of the segment, and for how the weights are stored."""
+        stored = [["differences", self._expected["differences"]]] if self._expected["differences"] else []
+        return hash_of([*self.hashes, self.others_sha256, *stored])
 
     @property
     def whole(self) -> bool:
         """Whether all rows and the other tensors were stored."""
-        return len(self.hashes) == self._rows and bool(self.others_sha256)
+        return self._stored == self._expected and bool(self.others_sha256)
 
-    def add(self, vector: NDArray[np.float32]) -> str:
-        """Store the next checkpoint, float32 [P]; its sha256."""
+    def add(
+        self, vector: NDArray[np.float32], base: NDArray[np.float32] | None = None
+    ) -> tuple[int, NDArray[np.float32]]:
+        """Store the next checkpoint, float32 [P], as differences from ``base`` where that is given.
+
+        Returns its row among those of its kind, and the vector as it will be read.
+        """
         vector = np.ascontiguousarray(vector, np.float32)
-        row = len(self.hashes)
-        if row == 0:
-            chunks = (1, min(COLUMNS, vector.size))
-            shape = (self._rows, vector.size)
-            self._file.create_dataset("weights", shape, np.float32, chunks=chunks, track_times=False)
-        self._file["weights"][row] = vector
+        kind = "weights" if base is None else "differences"
+        row = self._stored[kind]
+        if base is None:
+            self._put("weights", row, self._expected[kind], vector)
+        else:
+            bits, units = differences.encode(vector, base)
+            self._put("differences", row, self._expected[kind], bits)
+            self._put("units", row, self._expected[kind], units)
+            vector = np.empty_like(vector)
+            differences.decode(bits, units, base, vector, 0)
         self._stream.raise_error()
+        self._stored[kind] += 1
         self.hashes.append(hashlib.sha256(vector.data).hexdigest())
-        return self.hashes[-1]
+        return row, vector
+
+    def _put(self, name: str, row: int, rows: int, values: NDArray[Any]) -> None:
+        """Store a row of the dataset ``name``, which has ``rows`` of them."""
+        if row == 0:
+            chunks = (1, min(COLUMNS, values.size))
+            self._file.create_dataset(name, (rows, values.size), values.dtype, chunks=chunks, track_times=False)
+        self._file[name][row] = values
 
     def seal(self, tensors: Sequence[TensorEntry], others: Mapping[str, NDArray[Any]]) -> None:
         """Store the tensors that are not combined, and the names of format, version and content."""
@@ -72,7 +98,8 @@ class SegmentWriter:
             if entry.role != "combined":
                 value = others[entry.name]
                 self._file.create_dataset(f"others/{place:05d}", data=value, track_times=False)
-        attributes = {"format": FORMAT, "format_version": VERSION, "lcsc_version": __version__}
+        version = VERSIONS[self._expected["differences"] > 0]
+        attributes = {"format": FORMAT, "format_version": version, "lcsc_version": __version__}
         self._file.attrs.update({**attributes, "content": self.content})
 
     def described(self, path: Path, name: str) -> StoredSegment:
@@ -88,14 +115,14 @@ class SegmentWriter:
 
 
 @contextmanager
-def segment_writer(path: Path, rows: int) -> Iterator[SegmentWriter]:
-    """A writer of ``rows`` checkpoints to the file ``path``."""
+def segment_writer(path: Path, rows: int, differences: int = 0) -> Iterator[SegmentWriter]:
+    """A writer of ``rows`` checkpoints, ``differences`` of them stored as such, to the file ``path``."""
     with DeferredErrors(path) as stream, h5py.File(stream, "w", libver=("v110", "v110")) as file:
-        yield SegmentWriter(file, stream, rows)
+        yield SegmentWriter(file, stream, rows, differences)
 
 
 @contextmanager
-def opened(path: Path, segment: StoredSegment, parameters: int) -> Iterator[h5py.File]:
+def opened(path: Path, segment: StoredSegment, parameters: int, differences: int = 0) -> Iterator[h5py.File]:
     """The segment's HDF5 file for reading; :class:`InputError` where it is not the one in the index."""
     again = "collect the bank again"
     try:
@@ -109,11 +136,32 @@ def opened(path: Path, segment: StoredSegment, parameters: int) -> Iterator[h5py
         content = file.attrs.get("content")
         if content != segment.content:
             raise InputError(f"{path}: found content {content!r}, expected {segment.content!r} (index.json); {again}")
-        weights = file.get("weights")
-        expected = (segment.rows, parameters)
-        if not isinstance(weights, h5py.Dataset) or weights.shape != expected or weights.dtype != np.float32:
-            raise InputError(f"{path}: dataset 'weights' is not float32 {list(expected)}; {again}")
+        for name, shape, dtype in _datasets(segment.rows - differences, differences, parameters):
+            found = file.get(name)
+            if not isinstance(found, h5py.Dataset) or found.shape != shape or found.dtype != dtype:
+                raise InputError(f"{path}: dataset {name!r} is not {np.dtype(dtype).name} {list(shape)}; {again}")
         yield file
+
+
+def _datasets(whole: int, differences: int, parameters: int) -> list[tuple[str, tuple[int, int], type]]:
+    """Names, shapes and types of the datasets of weights that a segment must have."""
+    units = -(-parameters // COLUMNS)
+    weights = [("weights", (whole, parameters), np.float32)] if whole else []
+    halves = [("differences", (differences, parameters), np.uint16), ("units", (differences, units), np.float32)]
+    return [*weights, *(halves if differences else [])]
+
+
+def allow_open_files(folder: Path, count: int) -> None:
+    """Raise this process's limit of open files where ``count`` more need it; :class:`InputError` if that fails."""
+    wanted = count + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        if hard != resource.RLIM_INFINITY and hard < wanted:
+            raise InputError(
+                f"{folder}: found {count} segments, but a process may open {hard} files (ulimit -Hn); "
+                "collect them into one: lcsc collect --folder BANK --output OTHER"
+            )
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def check_size(path: Path, segment: StoredSegment) -> None:

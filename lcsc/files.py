@@ -10,7 +10,7 @@ import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -133,8 +133,8 @@ def write_json(target: Path | str, value: Any, *, kind: str, indent: int | None 
     write_text(target, canonical_json(record, indent) + "\n")
 
 
-def read_json(path: Path | str, *, kind: str) -> dict[str, Any]:
-    """Read a record that :func:`write_json` wrote.
+def read_json(path: Path | str, *, kind: str, versions: Sequence[int] = (1,)) -> dict[str, Any]:
+    """Read a record that :func:`write_json` wrote, in one of the ``versions`` of its format.
 
     Raises :class:`InputError` where the file is missing, is no JSON, or holds another kind of record.
     """
@@ -143,8 +143,9 @@ def read_json(path: Path | str, *, kind: str) -> dict[str, Any]:
     found = record.get("format") if isinstance(record, dict) else type(record).__name__
     if found != f"lcsc-{kind}":
         raise InputError(f"{path}: found format {found!r}, expected 'lcsc-{kind}'; give the file that this step made")
-    if record.get("format_version") != 1:
-        raise InputError(f"{path}: format version {record.get('format_version')!r}, expected 1; update lcsc")
+    if record.get("format_version") not in versions:
+        expected = " or ".join(map(str, versions))
+        raise InputError(f"{path}: format version {record.get('format_version')!r}, expected {expected}; update lcsc")
     return dict(record)
 
 

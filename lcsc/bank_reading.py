@@ -1,0 +1,79 @@
+"""Reading the weights of a bank's segments, however each checkpoint is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from lcsc import differences
+from lcsc.bank_index import StoredCheckpoint, StoredSegment
+from lcsc.bank_segments import opened
+from lcsc.errors import InputError
+
+# The checkpoints of a segment with their numbers in the bank.
+Places = Sequence[tuple[int, StoredCheckpoint]]
+
+
+class OpenSegment:
+    """A segment whose ``file`` is open; made by :func:`open_segment`."""
+
+    def __init__(self, path: Path, file: h5py.File, places: Places, differing: int) -> None:
+        self.path, self.file = path, file
+        self._places, self._first, self._count = places, places[0][0], len(places)
+        self._differences = differing
+        self._units = np.asarray(file["units"]) if self._differences else np.empty((0, 0), np.float32)
+        self._weights, self._bits = np.empty((0, 0), np.float32), np.empty((0, 0), np.uint16)
+
+    def fill(self, buffer: NDArray[np.float32], start: int, stop: int) -> None:
+        """Columns ``start`` to ``stop`` of the segment's checkpoints into their rows of ``buffer`` [K, width].
+
+        Rows of the segments before stand there already: differences may be taken from them.
+        """
+        try:
+            if self._differences == 0:
+                target = np.s_[self._first : self._first + self._count, : stop - start]
+                self.file["weights"].read_direct(buffer, np.s_[:, start:stop], target)
+            else:
+                self._decode(buffer, start, stop)
+        except OSError as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{self.path}: cannot be read ({reason}); collect it again") from error
+
+    def _decode(self, buffer: NDArray[np.float32], start: int, stop: int) -> None:
+        width, whole = stop - start, self._count - self._differences
+        if self._bits.shape[1] < width:
+            self._weights = np.empty((whole, width), np.float32)
+            self._bits = np.empty((self._differences, width), np.uint16)
+        for name, memory in (("weights", self._weights), ("differences", self._bits)):
+            if len(memory):
+                self.file[name].read_direct(memory, np.s_[:, start:stop], np.s_[:, :width])
+        for k, stored in self._places:
+            if stored.base is None:
+                buffer[k, :width] = self._weights[stored.row, :width]
+            else:
+                bits, units = self._bits[stored.row, :width], self._units[stored.row]
+                differences.decode(bits, units, buffer[stored.base, :width], buffer[k, :width], start)
+
+    def add_to(self, vector: NDArray[np.float32], stored: StoredCheckpoint) -> None:
+        """Turn ``vector`` [P], the weights of what a checkpoint of the segment is relative to, into its weights."""
+        if stored.base is None:
+            self.file["weights"].read_direct(vector, np.s_[stored.row])
+        else:
+            differences.decode(self.file["differences"][stored.row], self._units[stored.row], vector, vector, 0)
+
+
+@contextmanager
+def open_segment(folder: Path, segment: StoredSegment, places: Places, parameters: int) -> Iterator[OpenSegment]:
+    """A segment of the bank in ``folder``, which holds ``places``, for reading.
+
+    Raises :class:`InputError` where the file is not the one in the index.
+    """
+    path = folder / segment.file
+    differing = sum(stored.base is not None for _, stored in places)
+    with opened(path, segment, parameters, differing) as file:
+        yield OpenSegment(path, file, places, differing)
