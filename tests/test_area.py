@@ -62,5 +62,5 @@ def test_the_middle_is_taken_of_images_that_are_not_square():
 
 
 def test_images_do_not_grow():
-    with pytest.raises(InputError, match=r"size is 9, found images of 12×8 pixels"):
+    with pytest.raises(InputError, match=r"size is 9, found 12×8 pixels"):
         area.smaller(np.zeros((1, 1, 8, 12), np.uint8), 9)

@@ -53,6 +53,11 @@ def refusal(config: Config) -> str:
     return message
 
 
+def own(**entry: Any) -> Config:
+    """The small configuration with images of the user's own."""
+    return changed("data.digits", to={"source": "folder", "path": "x", **entry})
+
+
 SEARCH = "defaults.searches.evolution"
 OTHER = {"digits": {"source": "digits", "held_out": 600}, "other": {"source": "digits", "held_out": 500}}
 
@@ -166,6 +171,15 @@ def with_joint(given: Config | None = None, mlp: Config | None = None, data: Con
             changed("data.digits", to={"source": "mnist", "held_out": 500}),
             ["image_shape: found [1, 8, 8], expected [1, 28, 28]"],
         ),
+        (without("data.digits.held_out"), ["data.digits.held_out: found nothing", "held_out_path"]),
+        (changed("data.digits.held_out", to="train"), ['held_out: found "train"', "of at least 2 or `test` or null"]),
+        (changed("data.digits.held_out", to="test"), ['held_out: found "test"', "a number with source digits"]),
+        (changed("data.digits.labels_key", to="y"), ['labels_key: found "y"', "null with source digits"]),
+        (own(held_out=9, held_out_path="y"), ["held_out: found 9", "null beside held_out_path"]),
+        (own(held_out_path="x"), ["held_out_path: found the training images' path"]),
+        (own(source="cifar10", held_out_path="y"), ["held_out_path", "held_out: test"]),
+        (own(source="cifar10", held_out="test", size=40), ["size: found 40", "at most 32"]),
+        (own(source="cifar10", held_out="test"), ["image_shape: found [1, 8, 8], expected [3, 32, 32]"]),
         (changed("data.digits.path", to="x.npz"), ["data.digits.path", "source: npz"]),
         (changed("data.digits.source", to="npz"), ["data.digits.path: found nothing"]),
         (changed(f"{SEARCH}.population", to=1), ["population: found 1", "at least 2"]),

@@ -105,8 +105,9 @@ def test_own_images_are_read(tmp_path, shape):
 
 @pytest.mark.parametrize(
     ("arrays", "message"),
-    [({"images": np.zeros((6, 2, 2))}, "array 'labels' is missing"),
-     ({"images": np.zeros((6, 2, 2)), "labels": np.zeros(6, int)}, r"images are float64 \[6, 1, 2, 2\], exp"),
+    [({"labels": np.zeros(6, int)}, "array 'images' or 'arr_0' is missing, found \\['labels'\\]"),
+     ({"images": np.zeros((6, 2, 2)), "labels": np.zeros(6, int)}, r"images are float64 \[6, 2, 2\], exp"),
+     ({"images": np.zeros((6, 4, 5, 4), np.uint8)}, r"images are uint8 \[6, 4, 5, 4\], .* with 1 or 3 channels"),
      ({"images": np.zeros((6, 2), np.uint8), "labels": np.zeros(6, int)}, r"images are uint8 \[6, 2\], exp"),
      ({"images": np.zeros((6, 2, 2), np.uint8), "labels": np.zeros(5, int)}, r"labels are int64 \[5\], expe"),
      ({"images": np.zeros((6, 2, 2), np.uint8), "labels": np.zeros(6)}, "labels are float64")],
@@ -135,7 +136,7 @@ def test_missing_files_foreign_files_and_pickles_are_refused(tmp_path):
     np.savez(tmp_path / "pickle.npz", images=np.array([{}], dtype=object), labels=np.zeros(1, int))
     with pytest.raises(InputError, match=r"pickle.npz: cannot be read"):
         data.prepare({"source": "npz", "path": str(tmp_path / "pickle.npz"), "held_out": 1, "seed": 0}, tmp_path / "x")
-    with pytest.raises(InputError, match="source is 'web', expected one of digits, mnist, npz"):
+    with pytest.raises(InputError, match="source is 'web', expected one of cifar10, digits, folder"):
         data.prepare({**DIGITS, "source": "web"}, tmp_path / "x")
     with pytest.raises(InputError, match="source 'npz' has no path"):
         data.prepare({**DIGITS, "source": "npz"}, tmp_path / "x")

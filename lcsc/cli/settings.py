@@ -55,7 +55,7 @@ NEEDED_BY: Mapping[tuple[str, str], tuple[str, ...]] = {
 _WHOLE = {
     *("threads", "images", "blocks", "finalists", "seed", "chunk", "candidates_per_block", "steps", "batch"),
     *("gradients", "search_images", "continue", "points", "unit"),
-    *("save_from", "save_every", "dimension", "held_out", "population", "parents", "from_step", "to_step", "size"),
+    *("save_from", "save_every", "dimension", "population", "parents", "from_step", "to_step", "size"),
 }
 
 

@@ -15,7 +15,7 @@ _EXTENT = ("generations", "generations_per_round", "finalists", "shards")
 # Keys of a search that stand elsewhere in its settings: the extractor by its id, and the number of images.
 _NAMED = ("extractor", "images")
 # Keys of a set of images that older ones had not, and whose ids must stay.
-_LATER = ("size",)
+_LATER = ("size", "held_out_path", "images_key", "labels_key")
 # Into how many jobs a generation can be cut, and the methods whose generations are cut twice: first for the features
 # of all images, then for the gradient. Known here, since the workflow imports nothing heavy.
 SHARD_COUNTS = (1, 2, 4, 8, 16)

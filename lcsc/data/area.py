@@ -7,6 +7,9 @@ numbers that float64 holds exactly, whatever the order of summation.
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import NoReturn
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,10 +26,9 @@ def smaller(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     Of an image that is not square the largest square in the middle is taken. Raises :class:`InputError` where an
     image is smaller than ``size``.
     """
-    if min(images.shape[2:]) < size:
-        found = "×".join(map(str, images.shape[:1:-1]))
-        raise InputError(f"data: size is {size}, found images of {found} pixels; images are made smaller only")
     side = min(images.shape[2:])
+    if side < size:
+        refuse(size, *images.shape[2:])
     images = _middle(images, side)
     if side == size:
         return images
@@ -38,11 +40,19 @@ def smaller(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return resized
 
 
+def refuse(size: int, height: int, width: int, where: str = "data") -> NoReturn:
+    """Say that images of ``height`` and ``width`` cannot be made ``size`` pixels wide."""
+    raise InputError(
+        f"{where}: size is {size}, found {width}×{height} pixels; images are made smaller only, lower size"
+    )
+
+
 def _middle(images: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     top, left = ((length - side) // 2 for length in images.shape[2:])
     return images[:, :, top : top + side, left : left + side]
 
 
+@lru_cache(maxsize=64)
 def _weights(length: int, size: int) -> NDArray[np.float64]:
     """[size, length]: how much of a pixel lies in a part, in units of 1 / ``size`` of a pixel; rows sum to ``length``.
 

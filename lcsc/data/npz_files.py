@@ -130,3 +130,13 @@ def _data_offset(path: Path, entry: zipfile.ZipInfo) -> int:
         stream.seek(entry.header_offset)
         name, extra = struct.unpack("<26xHH", stream.read(30))
     return entry.header_offset + 30 + int(name) + int(extra)
+
+
+def mapped_npy(path: Path, what: str) -> NDArray[Any]:
+    """The array of an ``.npy`` file, mapped into memory."""
+
+    def read() -> NDArray[Any]:
+        array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+        return array
+
+    return read_or_refuse(path, read, what=what)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from lcsc.data import area
 from lcsc.data.parts import PARTS, write_part
-from lcsc.data.sources import Source, open_source
+from lcsc.data.source import Source
+from lcsc.data.sources import open_held_out, open_source
 from lcsc.errors import InputError
 from lcsc.seeds import generator
 
@@ -20,26 +21,42 @@ ROWS = 1024
 
 
 def prepare(settings: Mapping[str, Any], output: Path | str, data_id: str | None = None) -> None:
-    """Split the images of ``settings`` (source, held_out, seed, path, size) into two files in folder ``output``.
+    """Make the two files of the images of ``settings`` (source, path, held_out, seed, size ...) in ``output``.
 
     ``data_id`` names the data set in both; it is the folder's name where none is given. The same settings
     give the same bytes.
     """
     output = Path(output)
-    source = open_source(settings)
     size = settings.get("size")
     resize = {"resize": {"size": size, "filter": area.NAME}} if size else {}
-    shape = source.image_shape if not size else (source.image_shape[0], size, size)
-    parts = split(source.labels, int(settings["held_out"]), int(settings["seed"]))
-    for part, rows in zip(PARTS, parts, strict=True):
-        about = {"data": data_id or output.name, "part": part, **resize}
-        write_part(output / f"{part}.npz", _pieces(source, rows, size), source.labels[rows], rows, shape, about)
+    for name, (source, rows) in zip(PARTS, _parts(settings), strict=True):
+        about = {"data": data_id or output.name, "part": name, **resize}
+        pieces = (source.read(rows[start : start + ROWS]) for start in range(0, len(rows), ROWS))
+        write_part(output / f"{name}.npz", pieces, source.labels[rows], rows, source.image_shape, about)
 
 
-def _pieces(source: Source, rows: NDArray[np.int64], size: int | None) -> Iterator[NDArray[np.uint8]]:
-    for start in range(0, len(rows), ROWS):
-        images = source.read(rows[start : start + ROWS])
-        yield area.smaller(images, size) if size else images
+def _parts(settings: Mapping[str, Any]) -> list[tuple[Source, NDArray[np.int64]]]:
+    """The source and the rows of the training images, and of the held-out ones."""
+    source, held_out = open_source(settings), open_held_out(settings)
+    if held_out is None:
+        count = settings["held_out"]
+        if not isinstance(count, int) or isinstance(count, bool):
+            raise InputError(f"data: held_out is {count!r}, expected a number of images, or held_out_path")
+        return [(source, rows) for rows in split(source.labels, count, int(settings["seed"]))]
+    for what in ("image_shape", "classes"):
+        found, expected = getattr(held_out, what), getattr(source, what)
+        if found != expected:
+            raise InputError(
+                f"{settings.get('held_out_path') or settings['path']}: held-out images have {_words(what, found)}, "
+                f"expected {_words(what, expected)} as the training images; give images of one data set, or data.size"
+            )
+    return [(part, np.arange(len(part.labels), dtype=np.int64)) for part in (source, held_out)]
+
+
+def _words(what: str, value: Sequence[Any] | None) -> str:
+    if what == "image_shape":
+        return f"the shape {list(value or ())}"
+    return f"{len(value)} classes ({value[0]} to {value[-1]})" if value else "no sub-folders as classes"
 
 
 def split(labels: NDArray[np.int64], held_out: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

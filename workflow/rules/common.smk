@@ -111,6 +111,12 @@ def settings_of(step):
     )
 
 
+def image_paths(data):
+    """The files or folders that the images with the id ``data`` come from; none where a package ships them."""
+    entry = CONFIG["data"][DATA[data]]
+    return [entry[key] for key in ("path", "held_out_path") if entry[key] is not None]
+
+
 def data_folder(run):
     """Where the images of ``run`` are."""
     return layout.data_folder(CONFIG, run)

@@ -1,6 +1,6 @@
 rule data:
     input:
-        images=lambda wildcards: CONFIG["data"][DATA[wildcards.data]]["path"] or [],
+        images=lambda wildcards: image_paths(wildcards.data),
     output:
         train="results/shared/data/{data}/train.npz",
         held_out="results/shared/data/{data}/held-out.npz",
