@@ -18,9 +18,11 @@ from lcsc.progress import logger
 from lcsc.runtime import peak_memory_mb
 
 _NETWORK = ("network.image_shape",)
-_PRECONDITIONING = tuple(f"preconditioning.{key}" for key in ("kind", "sigma_min", "sigma_max", "sigma_data"))
+_SIGMAS = tuple(f"preconditioning.sigma_{key}" for key in ("min", "max", "data"))
+_SCHEDULE = ("prediction", "schedule", "timesteps", "beta_start", "beta_end", "learned_variance")
+_FLAGS = ("rescale_timesteps", "nearest_timestep")
 _EVALUATION = tuple(f"evaluation.{key}" for key in ("seed", "chunk", "candidates_per_block"))
-_SCORING = ("threads", *_NETWORK, *_PRECONDITIONING, "sampler.kind", *_EVALUATION, "images")
+_SCORING = ("threads", *_NETWORK, "preconditioning.kind", "sampler.kind", *_EVALUATION, "images")
 _TRAIN = ("recipe", "steps", "batch", "learning_rate", "seed", "save_from", "save_every", "ema_rates")
 _CLASSIFIER = ("architecture", "dimension", "steps", "batch", "learning_rate", "noise", "seed")
 _EVOLUTION = ("seed", "population", "parents", "crossover", "mutation_scale", "mutation_share", "initial_rates")
@@ -28,8 +30,8 @@ _TUNE = ("start", "rates", "gradients", "noise", "decay", "betas", "initial_rate
 # Of what lcsc.config.step_settings gives, the keys that each step cannot do without.
 NEEDED: Mapping[str, tuple[str, ...]] = {
     "data": ("source", "held_out", "seed"),
-    "train": (*_NETWORK, *_PRECONDITIONING, *(f"train.{key}" for key in _TRAIN)),
-    "continue": (*_NETWORK, *_PRECONDITIONING, *(f"train.{key}" for key in (*_TRAIN, "continue"))),
+    "train": (*_NETWORK, "preconditioning.kind", *(f"train.{key}" for key in _TRAIN)),
+    "continue": (*_NETWORK, "preconditioning.kind", *(f"train.{key}" for key in (*_TRAIN, "continue"))),
     "extractor": ("kind", "name"),
     "reference": (),
     "collect": (),
@@ -44,7 +46,11 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
 }
 # What some values of those keys need besides.
 NEEDED_BY: Mapping[tuple[str, str], tuple[str, ...]] = {
-    ("sampler.kind", "consistency"): ("sampler.sigmas",),
+    ("preconditioning.kind", "consistency"): _SIGMAS,
+    ("preconditioning.kind", "edm"): _SIGMAS,
+    ("preconditioning.kind", "ddpm"): tuple(f"preconditioning.{key}" for key in (*_SCHEDULE, *_FLAGS)),
+    ("sampler.kind", "ddim"): ("sampler.steps",),
+    ("sampler.kind", "dpm-solver++"): ("sampler.steps",),
     ("train.recipe", "consistency"): ("train.scales",),
     ("kind", "classifier"): _CLASSIFIER,
     ("kind", "efficientnet_lite0"): ("size", "resize"),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lcsc.config.data_checks import data_problems, known_shape
+from lcsc.config.generator_checks import generator_problems
 from lcsc.config.problems import Problem
 from lcsc.config.search_checks import alike, gradient_problems, soup_problems, warm_start_problems
 from lcsc.config.words import found_in_words
@@ -39,8 +40,7 @@ def _run(place: tuple[str, ...], run: Section, config: Section) -> Iterator[Prob
     yield from _reference((*place, "data"), run["data"], config["data"], "data")
     yield from _extractors(place, run, config["extractors"])
     yield from _network((*place, "network"), run["network"])
-    yield from _kinds(place, run)
-    yield from _noise_levels(place, run)
+    yield from generator_problems(place, run)
     yield from _image_shape(place, run, config["data"][run["data"]])
     if "train" in run:
         yield from _train((*place, "train"), run["train"])
@@ -104,18 +104,6 @@ def _extractors(place: tuple[str, ...], run: Section, extractors: Section) -> It
         yield Problem((*place, "extractors", "held_out"), found, "an extractor that no search uses", way_out)
 
 
-def _kinds(place: tuple[str, ...], run: Section) -> Iterator[Problem]:
-    """Samplers and recipes are for one kind of preconditioning each."""
-    kind = run["preconditioning"]["kind"]
-    sampler = "consistency" if run["sampler"]["kind"] == "consistency" else "edm"
-    users = {f"sampler {run['sampler']['kind']}": sampler}
-    if "train" in run:
-        users[f"recipe {run['train']['recipe']}"] = run["train"]["recipe"]
-    for user, expected in users.items():
-        if kind != expected:
-            yield Problem((*place, "preconditioning", "kind"), repr(kind), f"{expected!r} as {user} needs")
-
-
 def _network(place: tuple[str, ...], network: Section) -> Iterator[Problem]:
     if "factory" not in network and "diffusers" not in network:
         yield Problem((*place, "factory"), "nothing", "'factory' or 'diffusers'", "add one of them")
@@ -128,21 +116,6 @@ def _image_shape(place: tuple[str, ...], run: Section, data: Section) -> Iterato
     if expected is not None and list(found) != expected:
         at = (*place, "network", "image_shape")
         yield Problem(at, found_in_words(found), f"{expected} as the images of {run['data']!r} have")
-
-
-def _noise_levels(place: tuple[str, ...], run: Section) -> Iterator[Problem]:
-    low, high = run["preconditioning"]["sigma_min"], run["preconditioning"]["sigma_max"]
-    if low >= high:
-        yield Problem((*place, "preconditioning", "sigma_min"), str(low), f"a number below sigma_max ({high})")
-    if run["sampler"]["kind"] != "consistency":
-        return
-    sigmas = run["sampler"]["sigmas"]
-    at = (*place, "sampler", "sigmas")
-    for index, (before, sigma) in enumerate(zip([None, *sigmas], sigmas, strict=False)):
-        if not low < sigma <= high:
-            yield Problem((*at, index), str(sigma), f"a noise level above sigma_min ({low}), up to sigma_max ({high})")
-        if before is not None and sigma >= before:
-            yield Problem((*at, index), f"{sigma} after {before}", "falling noise levels")
 
 
 def _train(place: tuple[str, ...], train: Section) -> Iterator[Problem]:

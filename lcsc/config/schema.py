@@ -59,6 +59,7 @@ def types_of(node: Node) -> list[str]:
 def completed(value: Any, node: Node, schema: Node) -> Any:
     """A copy of ``value``, which must be valid, with the schema's defaults filled in.
 
+    A key that another one stands in for (``x-unless``) has no default beside it; one without a default stays away.
     Whole numbers become floats where the schema says number: ``80`` and ``80.0`` are the same setting, with
     the same hash.
     """
@@ -78,7 +79,7 @@ def _completed_section(value: Mapping[str, Any], node: Node, schema: Node) -> di
     section = dict(value)
     for key, child in properties.items():
         default = dereference(child, schema)
-        if key not in section and "default" in default:
+        if key not in section and "default" in default and default.get("x-unless") not in section:
             section[key] = default["default"]
     return {
         key: completed(item, properties.get(key, others if isinstance(others, Mapping) else {}), schema)

@@ -15,7 +15,7 @@ from lcsc.errors import InputError
 from lcsc.generators.diffusers_networks import content_hash
 from lcsc.generators.flat import FlatModule
 from lcsc.generators.networks import build_network
-from lcsc.generators.preconditioning import Denoiser, build_denoiser
+from lcsc.generators.preconditioning import AnyDenoiser, Denoiser, build_denoiser
 from lcsc.generators.samplers import Sampler, build_sampler
 from lcsc.runtime import release_freed_memory
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lcsc.bank import TensorEntry
 
 __all__ = [
+    "AnyDenoiser",
     "Denoiser",
     "FlatModule",
     "Generator",
@@ -46,7 +47,7 @@ class Generator:
     def __init__(
         self,
         flat: FlatModule,
-        denoiser: Denoiser,
+        denoiser: AnyDenoiser,
         sampler: Sampler,
         image_shape: Sequence[int],
         device: torch.device,
@@ -98,7 +99,7 @@ class Generator:
 
         return self._sample(replace(self.denoiser, network=network), noises)
 
-    def _sample(self, denoiser: Denoiser, noises: Sequence[torch.Tensor]) -> torch.Tensor:
+    def _sample(self, denoiser: AnyDenoiser, noises: Sequence[torch.Tensor]) -> torch.Tensor:
         if len(noises) != self.noise_arrays:
             raise InputError(f"noise: found {len(noises)} arrays, expected {self.noise_arrays} for this sampler")
         if any(tuple(noise.shape[1:]) != self.image_shape for noise in noises):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
 
 from lcsc.errors import InputError
-from lcsc.generators.preconditioning import Denoiser
+from lcsc.generators.preconditioning import AnyDenoiser, denoised
 
 RHO = 7.0  # bends the noise levels towards small ones
 
@@ -25,15 +26,14 @@ def karras_levels(steps: int, sigma_min: float, sigma_max: float, rho: float = R
 
 
 class EulerSampler:
-    """Euler's method: one network evaluation for each noise level."""
+    """Euler's method: one network evaluation for each noise level.
 
-    def __init__(self, sigmas: Sequence[float]) -> None:
-        self.sigmas = tuple(float(sigma) for sigma in sigmas)
-        if not self.sigmas:
-            raise InputError("sampler: sigmas is empty, expected at least one noise level")
-        falling = all(high > low for high, low in zip(self.sigmas, self.sigmas[1:], strict=False))
-        if not falling or not self.sigmas[-1] > 0 or not math.isfinite(self.sigmas[0]):
-            raise InputError(f"sampler: sigmas are {list(self.sigmas)}, expected them to fall and to be positive")
+    With ``clip`` what the denoiser gives is kept in [-1, 1], as OpenAI's code for consistency models does.
+    """
+
+    def __init__(self, sigmas: Sequence[float], clip: bool = False) -> None:
+        self.sigmas, self.clip = tuple(float(sigma) for sigma in sigmas), clip
+        require_falling(self.sigmas)
 
     @property
     def nfe(self) -> int:
@@ -45,15 +45,15 @@ class EulerSampler:
         """The initial noise alone."""
         return 1
 
-    def __call__(self, denoiser: Denoiser, noises: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Noises, one of [B, C, H, W], to images [B, C, H, W], not clamped."""
+    def __call__(self, denoiser: AnyDenoiser, noises: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Noises, one of [B, C, H, W], to images [B, C, H, W], not clamped but for ``clip``."""
         x = noises[0] * self.sigmas[0]
         for sigma, after in zip(self.sigmas, (*self.sigmas[1:], 0.0), strict=True):
             x = self._step(denoiser, x, sigma, after)
         return x
 
-    def _step(self, denoiser: Denoiser, x: torch.Tensor, sigma: float, after: float) -> torch.Tensor:
-        return x + (after - sigma) * slope(denoiser, x, sigma)
+    def _step(self, denoiser: AnyDenoiser, x: torch.Tensor, sigma: float, after: float) -> torch.Tensor:
+        return x + (after - sigma) * slope(denoiser, x, sigma, self.clip)
 
 
 class HeunSampler(EulerSampler):
@@ -64,38 +64,67 @@ class HeunSampler(EulerSampler):
         """Two network evaluations for each noise level but the last, which takes one."""
         return 2 * len(self.sigmas) - 1
 
-    def _step(self, denoiser: Denoiser, x: torch.Tensor, sigma: float, after: float) -> torch.Tensor:
-        first = slope(denoiser, x, sigma)
+    def _step(self, denoiser: AnyDenoiser, x: torch.Tensor, sigma: float, after: float) -> torch.Tensor:
+        first = slope(denoiser, x, sigma, self.clip)
         ahead = x + (after - sigma) * first
         if after == 0:
             return ahead
-        return x + (after - sigma) / 2 * (first + slope(denoiser, ahead, after))
+        return x + (after - sigma) / 2 * (first + slope(denoiser, ahead, after, self.clip))
 
 
-def slope(denoiser: Denoiser, x: torch.Tensor, sigma: float) -> torch.Tensor:
+def slope(denoiser: AnyDenoiser, x: torch.Tensor, sigma: float, clip: bool = False) -> torch.Tensor:
     """dx/dσ of images ``x`` [B, C, H, W] at noise level ``sigma``."""
-    return (x - denoiser(x, x.new_full((len(x),), sigma))) / sigma
+    return (x - denoised(denoiser, x, sigma, clip)) / sigma
 
 
-def noise_levels(settings: Mapping[str, Any], denoiser: Denoiser) -> list[float]:
+def require_falling(sigmas: Sequence[float], above: float = 0.0) -> None:
+    """Refuse noise levels that are none, do not fall, or do not exceed ``above``."""
+    if not sigmas:
+        raise InputError("sampler: sigmas is empty, expected at least one noise level")
+    falling = all(high > low for high, low in pairwise(sigmas))
+    if not falling or not sigmas[-1] > above or not math.isfinite(sigmas[0]):
+        limit = f"exceed {above}" if above else "be positive"
+        raise InputError(f"sampler: sigmas are {list(sigmas)}, expected them to fall and to {limit}")
+
+
+def noise_levels(settings: Mapping[str, Any], denoiser: AnyDenoiser) -> list[float]:
     """The levels of the config's ``sampler`` section: its ``sigmas``, or Karras's ``steps`` of them.
 
-    ``sigma_min`` and ``sigma_max`` are the denoiser's and ``rho`` is 7 where the settings do not say otherwise.
+    ``sigma_min`` and ``sigma_max`` are the denoiser's and ``rho`` is 7 where the settings do not say otherwise. A
+    denoiser that knows timesteps alone (``nearest_timestep``) moves them to the nearest ones it knows.
     """
     sigmas, given = settings.get("sigmas"), settings.get("steps")
     if (sigmas is None) == (given is None):
         found = "neither" if sigmas is None else "both"
         raise InputError(f"sampler: found {found} of 'sigmas' and 'steps', expected one of them; give one")
     if sigmas is not None:
-        return [float(sigma) for sigma in sigmas]
+        return denoiser.snap([float(sigma) for sigma in sigmas])
     steps = int(settings["steps"])
+    low, high, rho = karras_range(settings, denoiser)
+    if steps < 1:
+        raise InputError(f"sampler: steps {steps}, expected steps >= 1")
+    return denoiser.snap(karras_levels(steps, low, high, rho))
+
+
+def karras_range(settings: Mapping[str, Any], denoiser: AnyDenoiser) -> tuple[float, float, float]:
+    """sigma_min, sigma_max and rho of a ``sampler`` section; by default the denoiser's and 7."""
     low, high, rho = (
         float(default if settings.get(key) is None else settings[key])
         for key, default in (("sigma_min", denoiser.sigma_min), ("sigma_max", denoiser.sigma_max), ("rho", RHO))
     )
-    if steps < 1 or not 0 < low < high < math.inf or not rho > 0:
+    if not 0 < low < high < math.inf or not rho > 0:
         raise InputError(
-            f"sampler: steps {steps}, sigma_min {low}, sigma_max {high}, rho {rho}; "
-            "expected steps >= 1, 0 < sigma_min < sigma_max and rho > 0"
+            f"sampler: sigma_min {low}, sigma_max {high}, rho {rho}; expected 0 < sigma_min < sigma_max and rho > 0"
         )
-    return karras_levels(steps, low, high, rho)
+    _require_known_levels(denoiser, low, high)
+    return low, high, rho
+
+
+def _require_known_levels(denoiser: AnyDenoiser, low: float, high: float) -> None:
+    """A network of timesteps knows nothing beyond the first and the last; one of sigmas takes any."""
+    slack = 1 + 1e-9
+    if denoiser.kind == "ddpm" and (low * slack < denoiser.sigma_min or high > denoiser.sigma_max * slack):
+        raise InputError(
+            f"sampler: noise levels {low} to {high}, expected {denoiser.sigma_min:.6g} to {denoiser.sigma_max:.6g} as "
+            "the network's timesteps have; correct sigma_min and sigma_max"
+        )

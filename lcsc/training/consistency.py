@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from lcsc.errors import InputError
-from lcsc.generators.preconditioning import Denoiser
+from lcsc.generators.preconditioning import AnyDenoiser, Denoiser
 
 RHO = 7.0  # bends the noise levels towards small ones (Karras et al. 2022, equation 5)
 P_MEAN, P_STD = -1.1, 2.0  # of the lognormal distribution of noise levels while training
@@ -49,8 +49,8 @@ def pseudo_huber(difference: torch.Tensor) -> torch.Tensor:
 class ConsistencyTraining:
     """The loss of one optimisation step; its random numbers are drawn on the CPU from the given generator."""
 
-    def __init__(self, settings: Mapping[str, Any], denoiser: Denoiser) -> None:
-        if denoiser.kind != "consistency":
+    def __init__(self, settings: Mapping[str, Any], denoiser: AnyDenoiser) -> None:
+        if not isinstance(denoiser, Denoiser) or denoiser.kind != "consistency":
             raise InputError(f"train: recipe 'consistency' needs preconditioning of that kind, found {denoiser.kind!r}")
         self.steps, self.denoiser = int(settings["steps"]), denoiser
         self.scales = [int(scale) for scale in settings["scales"]]

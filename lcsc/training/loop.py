@@ -18,7 +18,7 @@ from lcsc.errors import InputError, LcscError
 from lcsc.files import write_json
 from lcsc.generators.calls import image_of
 from lcsc.generators.networks import build_network
-from lcsc.generators.preconditioning import Denoiser, build_denoiser
+from lcsc.generators.preconditioning import AnyDenoiser, build_denoiser
 from lcsc.progress import Progress
 from lcsc.search.post_hoc import exponent_of
 from lcsc.seeds import torch_seed
@@ -29,7 +29,7 @@ from lcsc.training.ema import EMATracker
 from lcsc.training.outputs import CHECKPOINTS, MANIFEST, STATE, clear, save_checkpoint, save_emas, save_power_emas
 
 Recipe = Callable[[torch.Tensor, int, torch.Generator], torch.Tensor]
-RECIPES: dict[str, Callable[[Mapping[str, Any], Denoiser], Recipe]] = {
+RECIPES: dict[str, Callable[[Mapping[str, Any], AnyDenoiser], Recipe]] = {
     "consistency": ConsistencyTraining,
     "edm": DenoisingTraining,
 }
@@ -208,7 +208,7 @@ def _finite(loss: torch.Tensor, step: int) -> float:
     return value
 
 
-def _recipe(options: Mapping[str, Any], denoiser: Denoiser) -> Recipe:
+def _recipe(options: Mapping[str, Any], denoiser: AnyDenoiser) -> Recipe:
     name = str(options["recipe"])
     if name not in RECIPES:
         raise InputError(f"train: recipe is {name!r}, expected one of {', '.join(sorted(RECIPES))}")
