@@ -42,7 +42,7 @@ bench-main: $(STAMP) ## run the main job for five training seeds and compare the
 	$(BIN)/lcsc compare $(SEEDS)
 
 bench-search: $(STAMP) ## compare every method over five training seeds, and with plain trainings
-	$(SNAKEMAKE) --configfile config/bench-search.yaml --prioritize $(LONGEST) -- all traces
+	$(SNAKEMAKE) --configfile config/bench-search.yaml --prioritize $(LONGEST) -- evaluations traces
 	$(BIN)/python tests/bench/bench_search.py $(SEARCHED) $(PLAIN)
 	$(BIN)/lcsc curves $(SEARCHED) --output docs/images
 

@@ -41,3 +41,18 @@ def reference_path(config: Mapping[str, Any], run: str, name: str, part: str, re
 def bank_index(run: str, results: str = RESULTS) -> str:
     """The index of the bank of ``run``."""
     return f"{results}/{run}/bank/index.json"
+
+
+def ema_name(rate: float) -> str:
+    """The file name of a training's average at ``rate``."""
+    return f"rate-{sortable(rate)}.safetensors"
+
+
+def ema_path(run: str, rate: float, results: str = RESULTS) -> str:
+    """The average at ``rate`` that the training of ``run`` tracked."""
+    return f"{results}/{run}/train/constant/ema/{ema_name(rate)}"
+
+
+def sortable(value: float) -> str:
+    """With at least four decimals, so that names sort by value, and all of them where it has more."""
+    return max(f"{value:.4f}", f"{value!r}", key=len)

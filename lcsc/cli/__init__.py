@@ -79,6 +79,7 @@ def _add_making(commands: Any) -> None:
     parser = command(commands, "train", "train a small network, saving checkpoints and EMAs")
     parser.add_argument("--data", type=Path, required=True, help="training images (train.npz)")
     parser.add_argument("--schedule", choices=["constant", "decayed"], default="constant", help="of the learning rate")
+    parser.add_argument("--teacher", type=Path, help="weights of a denoiser, for a distillation")
     parser.add_argument("--output", type=Path, required=True, help="folder for checkpoints, EMAs and manifest.json")
     parser = command(commands, "continue", "go on with a training from the state in which it ended")
     parser.set_defaults(run=f"{STEPS}:continue_training")

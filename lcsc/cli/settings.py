@@ -52,6 +52,7 @@ NEEDED_BY: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("sampler.kind", "ddim"): ("sampler.steps",),
     ("sampler.kind", "dpm-solver++"): ("sampler.steps",),
     ("train.recipe", "consistency"): ("train.scales",),
+    ("train.recipe", "distillation"): ("train.scales", "train.target_rate"),
     ("kind", "classifier"): _CLASSIFIER,
     ("kind", "efficientnet_lite0"): ("size", "resize"),
     ("search.method", "evolution"): tuple(f"search.{key}" for key in _EVOLUTION),

@@ -48,6 +48,7 @@ def train(options: argparse.Namespace) -> None:
                 options.output,
                 options.schedule,
                 resolve_device(options.device),
+                options.teacher,
             )
         cost.images = int(settings["train"]["steps"]) * int(settings["train"]["batch"])
     logger.info("wrote %s", options.output)

@@ -10,6 +10,7 @@ from lcsc.config.data_checks import data_problems, known_shape
 from lcsc.config.generator_checks import generator_problems
 from lcsc.config.problems import Problem
 from lcsc.config.search_checks import alike, gradient_problems, soup_problems, warm_start_problems
+from lcsc.config.teacher_checks import teacher_problems
 from lcsc.config.words import found_in_words
 
 BASELINES = (
@@ -44,6 +45,7 @@ def _run(place: tuple[str, ...], run: Section, config: Section) -> Iterator[Prob
     yield from _image_shape(place, run, config["data"][run["data"]])
     if "train" in run:
         yield from _train((*place, "train"), run["train"])
+        yield from teacher_problems((*place, "train"), run, config["runs"])
     elif "checkpoints" in run:
         yield from _checkpoints((*place, "checkpoints"), run["checkpoints"])
     else:

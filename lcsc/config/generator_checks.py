@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from lcsc.config.problems import Place, Problem
+from lcsc.config.settings import DISTILLATION
 
 Section = Mapping[str, Any]
 # The kinds of preconditioning that each sampler takes.
@@ -39,7 +40,8 @@ def _kinds(place: tuple[str, ...], run: Section) -> Iterator[Problem]:
     kind = run["preconditioning"]["kind"]
     users = {f"sampler {run['sampler']['kind']}": SUITED[run["sampler"]["kind"]]}
     if "train" in run:
-        users[f"recipe {run['train']['recipe']}"] = (run["train"]["recipe"],)
+        recipe = run["train"]["recipe"]
+        users[f"recipe {recipe}"] = ("consistency" if recipe == DISTILLATION else recipe,)
     for user, suited in users.items():
         if kind not in suited:
             expected = " or ".join(repr(name) for name in suited)

@@ -16,6 +16,8 @@ _EXTENT = ("generations", "generations_per_round", "finalists", "shards")
 _NAMED = ("extractor", "images")
 # Keys of a set of images that older ones had not, and whose ids must stay.
 _LATER = ("size", "held_out_path", "images_key", "labels_key")
+# The recipe that learns from another run's weights.
+DISTILLATION = "distillation"
 # Into how many jobs a generation can be cut, and the methods whose generations are cut twice: first for the features
 # of all images, then for the gradient. Known here, since the workflow imports nothing heavy.
 SHARD_COUNTS = (1, 2, 4, 8, 16)
@@ -131,6 +133,8 @@ def _train(config: Section, run: str, section: Section, name: str | None) -> dic
 def _continue(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:
     _require_training(run, section)
     own = {key: value for key, value in section["train"].items() if key != "decayed"}  # a twin changes neither
+    if own["recipe"] != DISTILLATION:
+        own = {key: value for key, value in own.items() if key not in ("teacher", "target_rate")}
     shared = {key: section[key] for key in ("network", "preconditioning")}
     return {**shared, "train": own, "threads": config["threads"]}
 

@@ -7,7 +7,7 @@ the settings ask for any, ``state.safetensors``, from which a training goes on, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +15,18 @@ import torch
 
 from lcsc.data import Part, require_training_part, to_float
 from lcsc.errors import InputError, LcscError
-from lcsc.files import write_json
+from lcsc.files import sha256_of, write_json
 from lcsc.generators.calls import image_of
 from lcsc.generators.networks import build_network
-from lcsc.generators.preconditioning import AnyDenoiser, build_denoiser
+from lcsc.generators.preconditioning import build_denoiser
 from lcsc.progress import Progress
 from lcsc.search.post_hoc import exponent_of
 from lcsc.seeds import torch_seed
 from lcsc.training import state
-from lcsc.training.consistency import ConsistencyTraining
-from lcsc.training.denoising import DenoisingTraining
 from lcsc.training.ema import EMATracker
 from lcsc.training.outputs import CHECKPOINTS, MANIFEST, STATE, clear, save_checkpoint, save_emas, save_power_emas
+from lcsc.training.recipes import make_recipe
 
-Recipe = Callable[[torch.Tensor, int, torch.Generator], torch.Tensor]
-RECIPES: dict[str, Callable[[Mapping[str, Any], AnyDenoiser], Recipe]] = {
-    "consistency": ConsistencyTraining,
-    "edm": DenoisingTraining,
-}
 SCHEDULES = ("constant", "decayed")
 CONTINUED = "continued"
 # Streams of random numbers under the training's seed.
@@ -44,18 +38,24 @@ POWER_SNAPSHOTS = 20  # of each power-function average, evenly over the training
 class Training:
     """A training in progress: all that changes from step to step, as its first step finds it.
 
-    ``exponents`` are those of power-function averages to be tracked. Raises :class:`InputError` for settings or
-    images that do not fit.
+    ``exponents`` are those of power-function averages to be tracked, ``teacher`` the weights that a distillation
+    learns from. Raises :class:`InputError` for settings, images or weights that do not fit.
     """
 
     def __init__(
-        self, settings: Mapping[str, Any], part: Part, device: torch.device | str, exponents: Sequence[float] = ()
+        self,
+        settings: Mapping[str, Any],
+        part: Part,
+        device: torch.device | str,
+        exponents: Sequence[float] = (),
+        teacher: Path | None = None,
     ) -> None:
         self.options: Mapping[str, Any] = settings["train"]
         seed = int(self.options["seed"])
         self.network = build_network(settings["network"], torch_seed("training", seed, INITIAL_WEIGHTS))
         self.network.to(device).train()
-        self.recipe = _recipe(self.options, build_denoiser(self._evaluate, settings["preconditioning"]))
+        denoiser = build_denoiser(self._evaluate, settings["preconditioning"])
+        self.recipe, self._after_step = make_recipe(self.options, denoiser, self.network, teacher)
         _check_images(part, settings["network"])
         rates = self.options["ema_rates"]
         self.tracker = EMATracker(list(self.network.parameters()), rates, exponents=exponents)
@@ -77,6 +77,7 @@ class Training:
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
+        self._after_step()
         self.tracker.update()
         return loss
 
@@ -87,23 +88,27 @@ def train(
     output: Path | str,
     schedule: str | None = None,
     device: torch.device | str = "cpu",
+    teacher: Path | None = None,
 ) -> None:
     """Train the config's ``network`` under its ``preconditioning`` by its ``train`` section.
 
-    ``part`` must hold training images; ``schedule`` is the settings' where none is given. With schedule
-    ``decayed`` the learning rate falls linearly to 0 and only the last checkpoint is kept, beside the EMAs; power
-    EMAs are tracked at the constant rate alone. What an earlier training left in ``output`` goes.
-    Raises :class:`InputError` for settings or images that do not fit, :class:`LcscError` where the loss
+    ``part`` must hold training images; ``schedule`` is the settings' where none is given, ``teacher`` the file of
+    weights that a distillation learns from. With schedule ``decayed`` the learning rate falls linearly to 0 and only
+    the last checkpoint is kept, beside the EMAs; power EMAs are tracked at the constant rate alone. What an earlier
+    training left in ``output`` goes. Raises :class:`InputError` for settings or images that do not fit,
+    :class:`LcscError` where the loss
     diverges.
     """
     require_training_part(part, "training")
     options, schedule = settings["train"], schedule or str(settings.get("schedule", "constant"))
     _check(options, schedule)
     widths = tuple(map(float, options.get("power_ema") or ())) if schedule == "constant" else ()
-    training = Training(settings, part, device, [exponent_of(width) for width in widths])
-    output = Path(output)
+    training = Training(settings, part, device, [exponent_of(width) for width in widths], teacher)
+    output, about = Path(output), _about(settings, schedule, part)
+    if teacher is not None:
+        about["teacher"] = sha256_of(teacher)
     clear(output)
-    _run(training, schedule, range(int(options["steps"])), widths, output, _about(settings, schedule, part))
+    _run(training, schedule, range(int(options["steps"])), widths, output, about)
 
 
 def continue_training(
@@ -206,13 +211,6 @@ def _finite(loss: torch.Tensor, step: int) -> float:
     if not math.isfinite(value):
         raise LcscError(f"training diverged: the loss is {value} at step {step}; lower the learning rate")
     return value
-
-
-def _recipe(options: Mapping[str, Any], denoiser: AnyDenoiser) -> Recipe:
-    name = str(options["recipe"])
-    if name not in RECIPES:
-        raise InputError(f"train: recipe is {name!r}, expected one of {', '.join(sorted(RECIPES))}")
-    return RECIPES[name](options, denoiser)
 
 
 def _check(options: Mapping[str, Any], schedule: str) -> None:

@@ -11,6 +11,7 @@ from torch import nn
 
 from lcsc.checkpoints.safetensors_files import SafetensorsFormat
 from lcsc.files import make_folder, sha256_of
+from lcsc.layout import ema_name, sortable
 from lcsc.training.ema import EMATracker
 
 CHECKPOINTS, EMAS, POWER = "checkpoints", "ema", "ema/power"
@@ -39,19 +40,14 @@ def save_power_emas(
     entries = []
     for width, exponent in zip(widths, tracker.exponents, strict=True):
         state = state_of(network, tracker.power_averages(exponent))
-        path = output / POWER / f"sigma-{_sortable(width)}-step-{step:06d}.safetensors"
+        path = output / POWER / f"sigma-{sortable(width)}-step-{step:06d}.safetensors"
         entries.append(save(output, path, state, step=step, track=f"power_{width:g}", sigma_rel=width))
     return entries
 
 
 def ema_file(output: Path, rate: float) -> Path:
     """Where the average at ``rate`` stands."""
-    return output / EMAS / f"rate-{_sortable(rate)}.safetensors"
-
-
-def _sortable(value: float) -> str:
-    """With at least four decimals, so that names sort by value, and all of them where it has more."""
-    return max(f"{value:.4f}", f"{value!r}", key=len)
+    return output / EMAS / ema_name(rate)
 
 
 def save(output: Path, path: Path, tensors: Mapping[str, torch.Tensor], step: int, **more: Any) -> dict[str, Any]:

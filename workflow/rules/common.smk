@@ -206,6 +206,18 @@ def is_trained(run):
     return "train" in RUNS[run]
 
 
+def teacher(run):
+    """The manifest of the training whose weights that of ``run`` learns from; none but for a distillation."""
+    entry = RUNS[run]["train"]["teacher"]
+    return f"results/{entry['run']}/train/constant/manifest.json" if entry else []
+
+
+def teacher_options(run):
+    """These weights as an option of `lcsc train`."""
+    entry = RUNS[run]["train"]["teacher"]
+    return ["--teacher", layout.ema_path(entry["run"], entry["rate"])] if entry else []
+
+
 def checkpoint_folder(run):
     """Where the checkpoints of ``run`` are."""
     return (

@@ -46,6 +46,13 @@ rule final_evaluation:
         " --log {log:q} --timing {output.timing:q}"
 
 
+# The numbers of all runs without reports and merged checkpoints, for comparisons of many.
+rule evaluations:
+    input:
+        expand("results/{run}/evaluation.json", run=RUNS),
+    localrule: True
+
+
 # A rule for each run, since the merged checkpoint has the suffix of the run's own ones.
 for run in RUNS:
 

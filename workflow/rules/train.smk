@@ -84,6 +84,7 @@ rule make_extractor:
 rule train:
     input:
         images=lambda wildcards: f"{data_folder(wildcards.run)}/train.npz",
+        teacher=lambda wildcards: teacher(wildcards.run),
     output:
         manifest="results/{run}/train/{schedule}/manifest.json",
         checkpoints=directory("results/{run}/train/{schedule}/checkpoints"),
@@ -107,9 +108,11 @@ rule train:
         device=DEVICE,
     params:
         settings=settings_of("train"),
+        teacher=lambda wildcards: teacher_options(wildcards.run),
         folder=subpath(output.manifest, parent=True),
     shell:
         "lcsc train --settings {params.settings:q} --data {input.images:q} --schedule {wildcards.schedule}"
+        " {params.teacher:q}"
         " --output {params.folder:q} --device {resources.device} --log {log:q} --timing {output.timing:q}"
 
 
