@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lcsc import seeds
 from lcsc.data import quantise
 from lcsc.metrics.frechet import Reference, frechet_distance
+from lcsc.noise import Noise
 
 if TYPE_CHECKING:
     from lcsc.extractors import Extractor
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
-# Noise that is drawn again takes a hundredth of the time of its images, and memory must not grow with their number.
-CACHED_NOISE_BYTES = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -54,42 +52,11 @@ class Score:
         return math.inf if self.value is None else self.value
 
 
-class Noise:
-    """The noise of ``images`` samples: ``arrays`` float32 draws [images, *shape], one for each sampler draw.
-
-    It is drawn once and kept where it is small, and anew for each chunk where it is not.
-    """
-
-    def __init__(
-        self,
-        purpose: seeds.Purpose,
-        seed: int,
-        iteration: int,
-        images: int,
-        shape: tuple[int, ...],
-        arrays: int,
-    ) -> None:
-        self.images = images
-
-        def draw(start: int, stop: int) -> list[torch.Tensor]:
-            drawn = [seeds.noise(purpose, seed, iteration, start, stop, shape, step) for step in range(arrays)]
-            return [torch.from_numpy(array) for array in drawn]
-
-        self._draw = draw
-        small = 4 * images * arrays * math.prod(shape) <= CACHED_NOISE_BYTES
-        self._kept = self._draw(0, images) if small else None
-
-    def chunk(self, start: int, stop: int) -> list[torch.Tensor]:
-        """The noise of samples ``start`` to ``stop`` (exclusive), one tensor for each draw."""
-        stop = min(stop, self.images)
-        return [array[start:stop] for array in self._kept] if self._kept else self._draw(start, stop)
-
-
 def generate(generator: Generator, noise: Noise, chunk: int) -> Iterator[torch.Tensor]:
     """Images in [-1, 1] on the grid of uint8, float32, in chunks [chunk, C, H, W] in the order of the noise."""
     for start in range(0, noise.images, chunk):
-        part = [array.to(generator.device) for array in noise.chunk(start, start + chunk)]
-        yield quantise(generator(part))
+        part = noise.chunk(start, start + chunk).to(generator.device)
+        yield quantise(generator(part.arrays, part.labels))
 
 
 def measure(

@@ -25,14 +25,15 @@ from numpy.typing import NDArray
 
 from lcsc.data import quantise
 from lcsc.errors import InputError
-from lcsc.evaluation import Evaluator, Noise, Score, Workers, score_features
+from lcsc.evaluation import Evaluator, Score, Workers, score_features
+from lcsc.generators.base import DifferentiableGenerator, Generator
 from lcsc.metrics.frechet import Reference
 from lcsc.metrics.frechet_gradient import Slopes, frechet_value_and_slopes
+from lcsc.noise import Draw, Noise
 from lcsc.tree_sum import TreeSum
 
 if TYPE_CHECKING:
     from lcsc.extractors import Extractor
-    from lcsc.generators import Generator
 
 # How many sums of chunks there are, a power of two. Results depend on it in the last bit, so it is a constant.
 PARTS = 16
@@ -127,8 +128,8 @@ class GradientEvaluator:
                 generator.load(weights)
                 with torch.inference_mode():
                     found = [
-                        _exact(self.extractor(self._rounded(generator(noises)))).cpu().numpy()
-                        for _, noises in self._chunks(generator, part)
+                        _exact(self.extractor(self._rounded(generator(draw.arrays, draw.labels)))).cpu().numpy()
+                        for _, draw in self._chunks(generator, part)
                     ]
             return np.concatenate(found)
 
@@ -169,28 +170,30 @@ class GradientEvaluator:
     ) -> Float64Array:
         with self.workers.generator() as generator:
             generator.load(weights)
-            flat = generator.flat
-            total = torch.zeros(flat.size, dtype=torch.float64, device=generator.device)
-            for start, noises in self._chunks(generator, part):
-                rows = features[start - part[0] : start - part[0] + len(noises[0])]
-                gradients = self._chunk_gradient(generator, noises, slopes.rows(rows, start))
-                for entry, gradient in zip(flat.entries, gradients, strict=True):
-                    if gradient is not None:
-                        total[entry.offset : entry.offset + entry.count] += gradient.reshape(-1)
+            total = torch.zeros(len(weights), dtype=torch.float64, device=generator.device)
+            for start, draw in self._chunks(generator, part):
+                rows = features[start - part[0] : start - part[0] + len(draw.arrays[0])]
+                self._add_gradient(generator, draw, slopes.rows(rows, start), total)
         result: Float64Array = total.cpu().numpy()
         return result
 
-    def _chunk_gradient(
-        self, generator: Generator, noises: Sequence[torch.Tensor], slopes: Float64Array
-    ) -> Sequence[torch.Tensor | None]:
-        """The gradient in each combined tensor; None for one that the images do not depend on."""
+    def _add_gradient(self, generator: Generator, draw: Draw, slopes: Float64Array, total: torch.Tensor) -> None:
+        """Add to ``total`` [P] what the images of ``draw`` do; weights that they do not depend on have no gradient."""
+        if not isinstance(generator, DifferentiableGenerator):
+            raise _no_gradients(generator)
         with torch.enable_grad():
-            leaves = generator.flat.leaves()
-            features = self.extractor(self._rounded(generator.differentiable(leaves, noises)))
+            leaves = generator.leaves()
+            images = generator.differentiable(leaves, draw.arrays, draw.labels)
+            features = self.extractor(self._rounded(images))
             if not features.requires_grad:
                 raise _not_differentiable(self.extractor)
             back = torch.from_numpy(np.ascontiguousarray(slopes)).to(features.device, features.dtype)
-            return torch.autograd.grad(features, leaves, back, allow_unused=True)
+            gradients = torch.autograd.grad(features, leaves, back, allow_unused=True)
+        offset = 0
+        for leaf, gradient in zip(leaves, gradients, strict=True):
+            if gradient is not None:
+                total[offset : offset + leaf.numel()] += gradient.reshape(-1)
+            offset += leaf.numel()
 
     def _rounded(self, images: torch.Tensor) -> torch.Tensor:
         if not self.quantised:
@@ -198,10 +201,9 @@ class GradientEvaluator:
         rounded: torch.Tensor = StraightThrough.apply(images)
         return rounded
 
-    def _chunks(self, generator: Generator, part: tuple[int, int]) -> Iterator[tuple[int, list[torch.Tensor]]]:
+    def _chunks(self, generator: Generator, part: tuple[int, int]) -> Iterator[tuple[int, Draw]]:
         for start in range(part[0], part[1], self.chunk):
-            noises = self.noise.chunk(start, min(start + self.chunk, part[1]))
-            yield start, [array.to(generator.device) for array in noises]
+            yield start, self.noise.chunk(start, min(start + self.chunk, part[1])).to(generator.device)
 
 
 def refused_weights(weights: NDArray[np.floating[Any]]) -> str | None:
@@ -229,6 +231,13 @@ def _joined(found: list[FeatureArray], dimension: int) -> FeatureArray:
 def _exact(features: torch.Tensor) -> torch.Tensor:
     """NumPy has no bfloat16, and float16 sums are no use."""
     return features if features.dtype in (torch.float32, torch.float64) else features.float()
+
+
+def _no_gradients(generator: Generator) -> InputError:
+    return InputError(
+        f"generator: {type(generator).__name__} has no 'leaves' and 'differentiable', expected both for gradients; "
+        "add them (lcsc.generators.DifferentiableGenerator), or use a value search such as evolution"
+    )
 
 
 def _not_differentiable(extractor: Extractor) -> InputError:

@@ -14,17 +14,17 @@ import torch
 from lcsc import seeds
 from lcsc.bank import Bank
 from lcsc.combination import combine
+from lcsc.dry_check import check_generator
 from lcsc.errors import InputError
-from lcsc.evaluation import Evaluator, Noise, Score, Workers
+from lcsc.evaluation import Evaluator, Score, Workers
 from lcsc.extractors import Extractor, load_extractor
-from lcsc.generators import Generator, build_generator, recorded
+from lcsc.generators import Generator, build_generator, generator_settings, image_shape_of, recorded
 from lcsc.groups import Groups
 from lcsc.metrics.reference_file import ReferenceFile, read_reference
+from lcsc.noise import Noise
 from lcsc.protocol import Protocol
 from lcsc.search.base import Candidate
 from lcsc.search.journal import Journal
-
-GENERATOR_KEYS = ("network", "preconditioning", "sampler")
 
 
 @dataclass(frozen=True)
@@ -37,26 +37,31 @@ class Context:
     device: torch.device
     nfe: int
     image_shape: tuple[int, ...]
-    noise_arrays: int
+    noise_shapes: tuple[tuple[int, ...], ...]
+    classes: int | None
 
     @classmethod
     def open(cls, settings: Mapping[str, Any], bank_path: Path, device: torch.device, count: int) -> Context:
-        """Open the bank and build ``count`` workers' generators (one on a GPU, which one worker fills)."""
-        bank = Bank.open(bank_path).resident()
-        generator_settings = {key: settings[key] for key in GENERATOR_KEYS}
-        others = bank.others()
+        """Open the bank and build ``count`` workers' generators (one on a GPU, which one worker fills).
+
+        Raises :class:`InputError` where they do not fit the bank or make no images of its first checkpoint.
+        """
+        bank = Bank.open(bank_path)
+        own, others = generator_settings(settings), bank.others()
 
         def make() -> Generator:
-            return build_generator(generator_settings, bank.tensors, others, device)
+            return build_generator(own, bank.tensors, others, device)
 
-        first = make()
+        first, image_shape = make(), image_shape_of(own)
+        check_generator(first, bank, image_shape)
         workers = Workers(make, count if device.type == "cpu" else 1, int(settings["threads"]))
-        return cls(settings, bank, workers, device, first.nfe, tuple(first.image_shape), first.noise_arrays)
+        shapes = tuple(tuple(map(int, shape)) for shape in first.noise_shapes)
+        return cls(settings, bank.resident(), workers, device, first.nfe, image_shape, shapes, first.classes)
 
     def noise(self, purpose: seeds.Purpose, iteration: int, images: int) -> Noise:
         """The noise of one purpose and iteration for ``images`` samples."""
         seed = int(self.settings["evaluation"]["seed"])
-        return Noise(purpose, seed, iteration, images, self.image_shape, self.noise_arrays)
+        return Noise(purpose, seed, iteration, images, self.noise_shapes, self.classes)
 
     def evaluator(
         self,
@@ -86,7 +91,7 @@ class Context:
     ) -> Protocol:
         """The protocol of scores by ``extractor`` against ``reference``."""
         return Protocol(
-            generator=recorded({key: self.settings[key] for key in GENERATOR_KEYS}),
+            generator=recorded(generator_settings(self.settings)),
             nfe=self.nfe,
             purpose=purpose,
             seed=int(self.settings["evaluation"]["seed"]),

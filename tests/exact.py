@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from tiny import CPU, SCORING, TinyRun
 
-from lcsc.evaluation import Noise, Workers
-from lcsc.generators import Generator, build_generator
+from lcsc.evaluation import Workers
+from lcsc.generators import NetworkGenerator, build_generator
 from lcsc.gradients import GradientEvaluator
 from lcsc.metrics.frechet import Reference, feature_statistics
+from lcsc.noise import Noise
 
 EDM = {"kind": "edm", "sigma_min": 0.002, "sigma_max": 80.0, "sigma_data": 0.5}
 SAMPLERS = {
@@ -40,7 +41,7 @@ def exact_extractor(run: TinyRun, name: str = "mlp") -> Exact:
     return Exact(made.name, made.dimension, copy.deepcopy(made.module).double())
 
 
-def exact_generator(run: TinyRun, sampler: str = "one step") -> Generator:
+def exact_generator(run: TinyRun, sampler: str = "one step") -> NetworkGenerator:
     bank = run.bank
     return build_generator({**SCORING, **SAMPLERS[sampler]}, bank.tensors, bank.others(), CPU, torch.float64)
 
@@ -64,7 +65,7 @@ def exact_evaluator(
     extractor = exact_extractor(run)
     pool = Workers(lambda: exact_generator(run, sampler), workers)
     with pool.generator() as generator:
-        noise = Noise("search", 0, 0, images, generator.image_shape, generator.noise_arrays)
+        noise = Noise("search", 0, 0, images, generator.noise_shapes)
     reference = reference or run.reference("mlp").reference
     return GradientEvaluator(pool, extractor, reference, noise, chunk, quantised)
 
@@ -86,7 +87,7 @@ def whole_gradient(evaluator: GradientEvaluator, weights: np.ndarray) -> tuple[f
     with evaluator.workers.generator() as generator:
         denoiser, flat = copy.copy(generator.denoiser), generator.flat
         object.__setattr__(denoiser, "network", lambda x, level: flat.call(flat_vector, x, level))
-        noises = [array.double() for array in evaluator.noise.chunk(0, evaluator.images)]
+        noises = [array.double() for array in evaluator.noise.chunk(0, evaluator.images).arrays]
         images = generator.sampler(denoiser, noises).clamp(-1, 1)
         if evaluator.quantised:
             images = images + (((images + 1) * 127.5).round() / 127.5 - 1 - images).detach()

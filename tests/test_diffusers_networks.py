@@ -15,12 +15,13 @@ from lcsc.bank import Bank
 from lcsc.collection import collect
 from lcsc.data import Part
 from lcsc.errors import InputError
-from lcsc.evaluation import Noise, Workers
+from lcsc.evaluation import Workers
 from lcsc.extractors.classifier import build_body
 from lcsc.generators import build_generator, build_network, recorded
 from lcsc.generators.calls import image_of
 from lcsc.gradients import GradientEvaluator
 from lcsc.metrics.frechet import Reference, feature_statistics
+from lcsc.noise import Noise
 from lcsc.runtime import deterministic
 from lcsc.training.loop import train
 
@@ -98,7 +99,7 @@ def test_gradients_through_a_unet_are_those_of_finite_differences(trained):
 
     rng = np.random.default_rng(0)
     reference = Reference.of(feature_statistics(rng.normal(size=(40, 4))))
-    evaluator = GradientEvaluator(Workers(make, 1), Exact(), reference, Noise("search", 0, 0, 9, SHAPE, 2), 4, False)
+    evaluator = GradientEvaluator(Workers(make, 1), Exact(), reference, Noise("search", 0, 0, 9, [SHAPE] * 2), 4, False)
     weights = last_weights(trained).astype(np.float64)
     score, gradient = evaluator.value_and_gradient(weights)
     assert score.value is not None

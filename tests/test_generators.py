@@ -210,7 +210,7 @@ def test_generator_makes_clamped_images_of_the_weights_it_was_given():
     source = build_network(SETTINGS["network"], seed=1)
     table = entries(source)
     generator = build_generator(SETTINGS, table, {})
-    assert (generator.nfe, generator.noise_arrays, generator.image_shape) == (2, 2, SHAPE)
+    assert (generator.nfe, generator.noise_shapes, generator.image_shape) == (2, (SHAPE, SHAPE), SHAPE)
     rng = torch.Generator().manual_seed(0)
     noises = [torch.randn(5, *SHAPE, generator=rng) for _ in range(2)]
     generator.load(10 * flatten(source, table))

@@ -219,7 +219,7 @@ def test_extractors_that_are_not_differentiable_are_refused_with_the_ways_out(ti
 def test_differentiable_images_are_the_generators_own(tiny_run, weights, sampler):
     generator = exact_generator(tiny_run, sampler)
     generator.load(weights)
-    noises = [torch.randn(5, 1, 8, 8, dtype=torch.float64) for _ in range(generator.noise_arrays)]
+    noises = [torch.randn(5, 1, 8, 8, dtype=torch.float64) for _ in generator.noise_shapes]
     leaves = generator.flat.leaves()
     images = generator.differentiable(leaves, noises)
     assert images.dtype == torch.float64

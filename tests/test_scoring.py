@@ -11,8 +11,9 @@ from tiny import CPU, SCORING
 
 from lcsc.combination import combine
 from lcsc.errors import InputError
-from lcsc.evaluation import Evaluator, Noise, Score, Workers, measure, score_features
+from lcsc.evaluation import Evaluator, Score, Workers, measure, score_features
 from lcsc.metrics.frechet import Reference, feature_statistics, frechet_distance
+from lcsc.noise import Noise
 from lcsc.protocol import require_protocol
 from lcsc.runtime import deterministic
 from lcsc.scoring import load_measures, require_match, require_training_part, score_candidates
@@ -84,10 +85,10 @@ def test_what_the_journal_knows_is_not_scored_again(tiny_run, candidates, tmp_pa
 
 
 def test_noise_kept_and_noise_drawn_anew_are_the_same(monkeypatch):
-    kept = Noise("report", 0, 1, 700, (1, 8, 8), 2)
-    monkeypatch.setattr("lcsc.evaluation.CACHED_NOISE_BYTES", 0)
-    drawn = Noise("report", 0, 1, 700, (1, 8, 8), 2)
-    for first, second in zip(kept.chunk(200, 900), drawn.chunk(200, 900), strict=True):
+    kept = Noise("report", 0, 1, 700, [(1, 8, 8)] * 2)
+    monkeypatch.setattr("lcsc.noise.CACHED_NOISE_BYTES", 0)
+    drawn = Noise("report", 0, 1, 700, [(1, 8, 8)] * 2)
+    for first, second in zip(kept.chunk(200, 900).arrays, drawn.chunk(200, 900).arrays, strict=True):
         assert first.shape == (500, 1, 8, 8)
         np.testing.assert_array_equal(first, second)
 

@@ -17,6 +17,8 @@ from lcsc.files import read_or_refuse, write_json
 from lcsc.progress import logger
 from lcsc.runtime import peak_memory_mb
 
+_OF_NETWORKS = ("network", "preconditioning", "sampler")
+_GENERATOR = ("generator.factory", "generator.image_shape")
 _NETWORK = ("network.image_shape",)
 _SIGMAS = tuple(f"preconditioning.sigma_{key}" for key in ("min", "max", "data"))
 _SCHEDULE = ("prediction", "schedule", "timesteps", "beta_start", "beta_end", "learned_variance")
@@ -99,10 +101,18 @@ def _require(settings: Mapping[str, Any], step: str) -> None:
     for key in ("threads", "from_step", "to_step"):
         if settings.get(key) is not None:
             _value(settings, key, step)
-    for key in NEEDED[step]:
+    for key in _needed(settings, step):
         found = _value(settings, key, step)
         for further in NEEDED_BY.get((key, str(found)), ()):
             _value(settings, further, step)
+
+
+def _needed(settings: Mapping[str, Any], step: str) -> tuple[str, ...]:
+    """The keys of ``step``; a generator of one's own needs its own in place of a network's."""
+    if "generator" not in settings:
+        return NEEDED[step]
+    others = tuple(key for key in NEEDED[step] if key.partition(".")[0] not in _OF_NETWORKS)
+    return others if others == NEEDED[step] else (*others, *_GENERATOR)
 
 
 def _value(settings: Mapping[str, Any], key: str, step: str) -> Any:

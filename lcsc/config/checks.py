@@ -8,6 +8,7 @@ from typing import Any
 
 from lcsc.config.data_checks import data_problems, known_shape
 from lcsc.config.generator_checks import generator_problems
+from lcsc.config.network_checks import network_problems
 from lcsc.config.problems import Problem
 from lcsc.config.search_checks import alike, gradient_problems, soup_problems, warm_start_problems
 from lcsc.config.teacher_checks import teacher_problems
@@ -40,8 +41,9 @@ def _run(place: tuple[str, ...], run: Section, config: Section) -> Iterator[Prob
         yield Problem(place, "the name 'shared'", "another name", "results/shared is taken; rename the run")
     yield from _reference((*place, "data"), run["data"], config["data"], "data")
     yield from _extractors(place, run, config["extractors"])
-    yield from _network((*place, "network"), run["network"])
-    yield from generator_problems(place, run)
+    yield from network_problems(place, run)
+    if "network" in run:
+        yield from generator_problems(place, run)
     yield from _image_shape(place, run, config["data"][run["data"]])
     if "train" in run:
         yield from _train((*place, "train"), run["train"])
@@ -106,17 +108,11 @@ def _extractors(place: tuple[str, ...], run: Section, extractors: Section) -> It
         yield Problem((*place, "extractors", "held_out"), found, "an extractor that no search uses", way_out)
 
 
-def _network(place: tuple[str, ...], network: Section) -> Iterator[Problem]:
-    if "factory" not in network and "diffusers" not in network:
-        yield Problem((*place, "factory"), "nothing", "'factory' or 'diffusers'", "add one of them")
-    if "factory" in network and "diffusers" in network:
-        yield Problem((*place, "diffusers"), "'factory' beside it", "one of the two", "remove one of them")
-
-
 def _image_shape(place: tuple[str, ...], run: Section, data: Section) -> Iterator[Problem]:
-    found, expected = run["network"]["image_shape"], known_shape(data)
+    section = "generator" if "generator" in run else "network"
+    found, expected = run[section]["image_shape"], known_shape(data)
     if expected is not None and list(found) != expected:
-        at = (*place, "network", "image_shape")
+        at = (*place, section, "image_shape")
         yield Problem(at, found_in_words(found), f"{expected} as the images of {run['data']!r} have")
 
 

@@ -13,6 +13,13 @@ from lcsc.config.schema import Node, completed, dereference, read_schema
 from lcsc.config.yaml_files import read_yaml
 
 _KINDS = ("factory", "kind", "recipe", "method")
+# Sections of a run that put others of the defaults out of force.
+_INSTEAD = {
+    "train": ("checkpoints",),
+    "checkpoints": ("train",),
+    "network": ("generator",),
+    "generator": ("network", "preconditioning", "sampler"),
+}
 _EITHER = ("factory", "diffusers")  # of a network, one names what the other does
 
 
@@ -69,8 +76,7 @@ def _with_merged_runs(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _merged_run(defaults: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, Any]:
-    others = {"train": "checkpoints", "checkpoints": "train"}
-    dropped = {others[key] for key in run if key in others}
+    dropped = {other for key in run for other in _INSTEAD.get(key, ())}
     node = read_schema()["$defs"]["run"]
     merged = _merged({key: value for key, value in defaults.items() if key not in dropped}, run, node)
     for key in ("searches", "fine_tune"):

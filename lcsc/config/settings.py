@@ -135,7 +135,8 @@ def _continue(config: Section, run: str, section: Section, name: str | None) -> 
     own = {key: value for key, value in section["train"].items() if key != "decayed"}  # a twin changes neither
     if own["recipe"] != DISTILLATION:
         own = {key: value for key, value in own.items() if key not in ("teacher", "target_rate")}
-    shared = {key: section[key] for key in ("network", "preconditioning")}
+    network = {key: value for key, value in section["network"].items() if key != "autocast"}  # for samples alone
+    shared = {"network": network, "preconditioning": section["preconditioning"]}
     return {**shared, "train": own, "threads": config["threads"]}
 
 
@@ -147,9 +148,18 @@ def _collect(config: Section, run: str, section: Section, name: str | None) -> d
 
 def _scoring(config: Section, section: Section) -> dict[str, Any]:
     """What every score depends on, besides its images and their noise."""
-    keys = ("network", "preconditioning", "sampler")
     evaluation = {key: section["evaluation"][key] for key in ("seed", "chunk", "candidates_per_block")}
-    return {**{key: section[key] for key in keys}, "evaluation": evaluation, "threads": config["threads"]}
+    return {**_generator(section), "evaluation": evaluation, "threads": config["threads"]}
+
+
+def _generator(section: Section) -> dict[str, Any]:
+    """The sections that say how samples are made."""
+    if "generator" in section:
+        return {"generator": section["generator"]}
+    found = {key: section[key] for key in ("network", "preconditioning", "sampler")}
+    if found["network"].get("autocast", "") is None:  # the same as no such key
+        found["network"] = {key: value for key, value in found["network"].items() if key != "autocast"}
+    return found
 
 
 def _searched_extractor(config: Section, section: Section, entry: Section | None = None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import nn
 
 from lcsc.checkpoints.names import strip_prefix
 from lcsc.errors import InputError
-from lcsc.generators.calls import image_of
+from lcsc.generators.calls import CallForm
 
 if TYPE_CHECKING:
     from lcsc.bank import TensorEntry
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 class FlatModule:
     """``module`` on ``device``, its weights in :attr:`buffer` (``dtype``, [P]) laid out as ``tensors`` say.
+
+    ``form`` says how it is called: by default with images and noise levels alone.
 
     Tensors that are not combined (constants and counters) are copied from ``others`` once. Names, shapes and
     ties are checked against the module; :class:`InputError` names the first tensor that does not fit. The
@@ -34,7 +36,9 @@ class FlatModule:
         others: Mapping[str, NDArray[Any]],
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        form: CallForm | None = None,
     ) -> None:
+        self.form = form or CallForm()
         self.module = module.to(device).eval().requires_grad_(False)
         if dtype != torch.float32:
             self.module.to(dtype)
@@ -79,17 +83,33 @@ class FlatModule:
         source = flat if isinstance(flat, torch.Tensor) else torch.from_numpy(np.require(flat, requirements=["C", "W"]))
         self.buffer.copy_(source)
 
-    def __call__(self, x: torch.Tensor, noise_level: torch.Tensor) -> torch.Tensor:
+    def __call__(self, x: torch.Tensor, noise_level: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """The module's output with the weights that are in place."""
-        return image_of(self.module(x, noise_level))
+        return self.form(self.module, x, noise_level, labels)
 
-    def call(self, flat: torch.Tensor, x: torch.Tensor, noise_level: torch.Tensor) -> torch.Tensor:
+    def call(
+        self, flat: torch.Tensor, x: torch.Tensor, noise_level: torch.Tensor, labels: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """The module's output with the weights ``flat`` [P]; differentiable with respect to them."""
-        return image_of(torch.func.functional_call(self.module, self.views(flat), (x, noise_level)))
+        return self.form(self._with(self.views(flat)), x, noise_level, labels)
 
-    def call_with(self, parts: Sequence[torch.Tensor], x: torch.Tensor, noise_level: torch.Tensor) -> torch.Tensor:
+    def call_with(
+        self,
+        parts: Sequence[torch.Tensor],
+        x: torch.Tensor,
+        noise_level: torch.Tensor,
+        labels: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """The module's output with ``parts``, one tensor for each of :attr:`entries`; differentiable in them."""
-        return image_of(torch.func.functional_call(self.module, self._named(parts), (x, noise_level)))
+        return self.form(self._with(self._named(parts)), x, noise_level, labels)
+
+    def _with(self, weights: Mapping[str, torch.Tensor]) -> Callable[..., Any]:
+        """The module with other ``weights``, by its own names."""
+
+        def call(*values: torch.Tensor, **keywords: Any) -> Any:
+            return torch.func.functional_call(self.module, dict(weights), values, keywords)
+
+        return call
 
 
 def _match(module: nn.Module, tensors: Sequence[TensorEntry]) -> dict[str, list[str]]:

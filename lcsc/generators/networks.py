@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ from torch import nn
 
 from lcsc.errors import InputError
 from lcsc.generators import diffusers_networks
+from lcsc.generators.code_base import code_base, imported, reason_of
 
 FREQUENCIES = 16
 
@@ -54,8 +54,9 @@ def _block(width: int) -> nn.Module:
 def build_network(settings: Mapping[str, Any], seed: int = 0) -> nn.Module:
     """The module that ``settings['factory']`` ("module:callable") returns for ``settings['args']``.
 
-    With ``settings['diffusers']`` in place of the factory it is the model of that config.json or its folder.
-    It is initialised from ``seed``; the state of PyTorch's global random number generator stays as it was.
+    The folders ``settings['python_path']`` are looked into for its imports. With ``settings['diffusers']`` in place of
+    the factory it is the model of that config.json or its folder. It is initialised from ``seed``; the state of
+    PyTorch's global random number generator stays as it was.
     Raises :class:`InputError` where the factory cannot be imported or called, or returns something else.
     """
     args = dict(settings.get("args") or {})
@@ -65,34 +66,26 @@ def build_network(settings: Mapping[str, Any], seed: int = 0) -> nn.Module:
             return diffusers_networks.from_config(settings["diffusers"], args)
         if not settings.get("factory"):
             raise InputError("network: found neither 'factory' nor 'diffusers', expected one of them; add one")
-        return _made(str(settings["factory"]), args)
+        with code_base(settings.get("python_path") or ()):
+            return _made(str(settings["factory"]), args)
 
 
 def _made(factory: str, args: Mapping[str, Any]) -> nn.Module:
-    make = _import(factory)
+    make = imported(factory, "network")
     try:
-        network = make(**args)
+        made = make(**args)
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"network: {factory} refuses args {sorted(args)} ({reason}); correct args") from error
-    if not isinstance(network, nn.Module):
-        raise InputError(f"network: {factory} returned {type(network).__name__}, expected a torch.nn.Module")
-    return network
-
-
-def _import(factory: str) -> Any:
-    module_name, colon, attribute = factory.partition(":")
-    if not (module_name and colon and attribute):
-        raise InputError(f"network: factory is {factory!r}, expected 'module:callable'")
-    try:
-        found: Any = importlib.import_module(module_name)
-    except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"network: factory {factory!r} cannot be imported ({reason}); install it, or put its folder on PYTHONPATH"
+            f"network: {factory} refuses args {sorted(args)} ({reason_of(error)}); correct args"
         ) from error
-    for part in attribute.split("."):
-        found = getattr(found, part, None)
-    if not callable(found):
-        raise InputError(f"network: factory {factory!r}: {module_name} has no callable {attribute!r}; correct the name")
-    return found
+    return _only_module(made, factory)
+
+
+def _only_module(made: Any, factory: str) -> nn.Module:
+    """``made`` itself, or the one module of several things, as factories that make a diffusion process, too, return."""
+    several = isinstance(made, (tuple, list))
+    found = [item for item in (made if several else [made]) if isinstance(item, nn.Module)]
+    if len(found) == 1:
+        return found[0]
+    what = f"{type(made).__name__} with {len(found)} modules" if several else type(made).__name__
+    raise InputError(f"network: {factory} returned {what}, expected a torch.nn.Module, or one among other things")

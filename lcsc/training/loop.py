@@ -16,7 +16,7 @@ import torch
 from lcsc.data import Part, require_training_part, to_float
 from lcsc.errors import InputError, LcscError
 from lcsc.files import sha256_of, write_json
-from lcsc.generators.calls import image_of
+from lcsc.generators.calls import CallForm
 from lcsc.generators.networks import build_network
 from lcsc.generators.preconditioning import build_denoiser
 from lcsc.progress import Progress
@@ -54,6 +54,7 @@ class Training:
         seed = int(self.options["seed"])
         self.network = build_network(settings["network"], torch_seed("training", seed, INITIAL_WEIGHTS))
         self.network.to(device).train()
+        self.form = CallForm.of(self.network, settings["network"])
         denoiser = build_denoiser(self._evaluate, settings["preconditioning"])
         self.recipe, self._after_step = make_recipe(self.options, denoiser, self.network, teacher)
         _check_images(part, settings["network"])
@@ -65,7 +66,7 @@ class Training:
         self.generator = torch.Generator().manual_seed(torch_seed("training", seed, BATCHES))
 
     def _evaluate(self, x: torch.Tensor, noise_level: torch.Tensor) -> torch.Tensor:
-        return image_of(self.network(x, noise_level))
+        return self.form(self.network, x, noise_level)
 
     def advance(self, step: int, rate: float) -> torch.Tensor:
         """Optimisation ``step``, counted from 0, at the learning rate ``rate``; the loss before it."""

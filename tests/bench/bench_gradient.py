@@ -27,12 +27,13 @@ import torch  # noqa: E402
 from lcsc.bank import Bank  # noqa: E402
 from lcsc.checkpoints import format_named  # noqa: E402
 from lcsc.collection import collect  # noqa: E402
-from lcsc.evaluation import Evaluator, Noise, Workers  # noqa: E402
+from lcsc.evaluation import Evaluator, Workers  # noqa: E402
 from lcsc.extractors import Extractor  # noqa: E402
 from lcsc.extractors.classifier import build_body  # noqa: E402
 from lcsc.generators import build_generator, build_network  # noqa: E402
 from lcsc.gradients import GradientEvaluator  # noqa: E402
 from lcsc.metrics.frechet import Reference, feature_statistics  # noqa: E402
+from lcsc.noise import Noise  # noqa: E402
 from lcsc.runtime import deterministic, release_freed_memory  # noqa: E402
 
 SHAPE, DIMENSION, TURNS, CHECKPOINTS = (1, 8, 8), 32, 5, 20
@@ -74,7 +75,7 @@ def make_evaluator(bank: Bank, size: dict[str, int], kind: str, steps: int, imag
     extractor = Extractor("cnn", DIMENSION, SHAPE, "none", body, torch.device("cpu"), {})
     real = np.random.default_rng(0).normal(size=(200, DIMENSION))
     with pool.generator() as generator:
-        noise = Noise("search", 0, 0, images, SHAPE, generator.noise_arrays)
+        noise = Noise("search", 0, 0, images, generator.noise_shapes)
     return Evaluator(pool, extractor, Reference.of(feature_statistics(real)), noise, chunk)
 
 
