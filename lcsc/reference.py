@@ -49,6 +49,6 @@ def build_reference(images: Path, extractor_path: Path, output: Path, device: to
         "part": part.part,
         "extractor": extractor.name,
         "extractor_sha256": extractor.identity,
-        "resize": (extractor.about.get("resize") or {"mode": "none"})["mode"],
+        "resize": extractor.resize_mode,
     }
     write_reference(output, Reference.of(feature_statistics(features)), about)

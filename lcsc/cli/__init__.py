@@ -89,8 +89,12 @@ def _add_making(commands: Any) -> None:
     parser = command(commands, "extractor", "make a feature extractor's file; a classifier is trained on images")
     parser.add_argument("--data", type=Path, help="training images (train.npz), for one that is trained")
     parser.add_argument("--output", type=Path, required=True, help="the extractor's file (.safetensors)")
-    parser = command(commands, "reference", "compute the statistics of real images")
-    parser.add_argument("--images", type=Path, required=True, help="train.npz or held-out.npz")
+    parser = command(commands, "reference", "compute the statistics of real images, or check published ones")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--images", type=Path, help="train.npz or held-out.npz")
+    source.add_argument(
+        "--published", choices=["train", "held-out"], help="the part that the settings' statistics are of"
+    )
     parser.add_argument("--extractor", type=Path, required=True, help="the extractor's file")
     parser.add_argument("--output", type=Path, required=True, help="the statistics' file (.h5)")
 

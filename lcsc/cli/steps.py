@@ -99,10 +99,14 @@ def reference(options: argparse.Namespace) -> None:
     settings = step_settings_of(options, "reference")
     with measured("reference", options) as cost:
         threads = _prepare(settings, cost, options)
+        from lcsc.published import import_reference
         from lcsc.reference import build_reference
 
         with deterministic(threads):
-            build_reference(options.images, options.extractor, options.output, resolve_device(options.device))
+            if options.published:
+                import_reference(settings, options.published, options.extractor, options.output)
+            else:
+                build_reference(options.images, options.extractor, options.output, resolve_device(options.device))
     logger.info("wrote %s", options.output)
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lcsc.config.data_checks import data_problems, known_shape
+from lcsc.config.data_checks import data_problems, known_shape, statistics_problems
 from lcsc.config.generator_checks import generator_problems
 from lcsc.config.network_checks import network_problems
 from lcsc.config.problems import Problem
@@ -29,6 +29,7 @@ def check_values(config: Section) -> Problem | None:
 def _problems(config: Section) -> Iterator[Problem]:
     for name, entry in config["data"].items():
         yield from data_problems(("data", name), entry)
+        yield from statistics_problems(("data", name, "statistics"), entry, config["extractors"])
     for name, entry in config["extractors"].items():
         if "data" in entry:
             yield from _reference(("extractors", name, "data"), entry["data"], config["data"], "data")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from lcsc.config.problems import Problem
@@ -24,6 +25,9 @@ SHAPES = {**{name: found.shape for name, found in SHIPPED.items()}, "cifar10": (
 # Sources that have a test part, and those whose arrays have names.
 TESTED = ("cifar10",)
 NAMED = ("npz", "hdf5")
+# How those who publish statistics resize images for Inception; clean-fid has statistics for each mode, named after it.
+INCEPTION_MODES = ("clean", "legacy_pytorch", "legacy_tensorflow")
+MODES = {"pytorch-fid": "legacy_pytorch", "edm": "legacy_tensorflow", "openai": "legacy_tensorflow"}
 
 
 def data_problems(place: tuple[str, ...], entry: Section) -> Iterator[Problem]:
@@ -68,6 +72,39 @@ def _held_out(place: tuple[str, ...], entry: Section) -> Iterator[Problem]:
         yield Problem((*place, "held_out"), str(found), "null beside held_out_path", "remove one of them")
     if entry["held_out_path"] == entry["path"]:
         yield Problem(at, "the training images' path", "another one", "nothing may see held-out images before the end")
+
+
+def statistics_problems(place: tuple[str, ...], entry: Section, extractors: Section) -> Iterator[Problem]:
+    """Published statistics of an extractor that is not there, or not the one that they are of."""
+    for name, parts in (entry["statistics"] or {}).items():
+        if name not in extractors:
+            expected = f"a name in 'extractors': {', '.join(extractors)}"
+            yield Problem((*place, name), f"the name {name!r}", expected)
+        for part, given in parts.items():
+            if given is not None:
+                yield from _published((*place, name, part), given, extractors[name])
+
+
+def _published(place: tuple[str, ...], given: Section, extractor: Section) -> Iterator[Problem]:
+    kind, mode, made_by = extractor["kind"], extractor.get("mode"), given["made_by"]
+    way_out = "distances by another network or resizing are other numbers"
+    if kind == "classifier":
+        yield Problem(place, "published statistics", "an extractor that the workflow does not train", way_out)
+    elif made_by != "own" and kind != "inception":
+        expected = f"'own' with an extractor of kind {kind}"
+        yield Problem((*place, "made_by"), repr(made_by), expected, "that network's features are inception's")
+    elif made_by != "own" and extractor.get("resize") is not None:
+        expected = "an extractor whose resize is null, its mode's own"
+        yield Problem(place, f"one with resize {extractor['resize']!r}", expected, way_out)
+    elif made_by in MODES and mode != MODES[made_by]:
+        expected = f"an extractor of the mode {MODES[made_by]!r}, as {made_by} uses"
+        yield Problem(place, f"one of the mode {mode!r}", expected, way_out)
+    named = next((known for known in INCEPTION_MODES if f"_{known}_" in PurePath(given["path"]).name), mode)
+    if made_by == "clean-fid" and named != mode:
+        yield Problem((*place, "path"), f"statistics of the mode {named!r}", f"the extractor's, {mode!r}", way_out)
+    if PurePath(given["path"]).suffix != ".npz":
+        way_out = "load it with the code base that made it, and write numpy.savez(file, mu=..., sigma=...)"
+        yield Problem((*place, "path"), found_in_words(given["path"]), "an .npz file with mu and sigma", way_out)
 
 
 def known_shape(entry: Section) -> list[int] | None:

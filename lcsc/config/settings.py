@@ -97,7 +97,9 @@ def _data(config: Section, name: str) -> dict[str, Any]:
 
 def _images(entry: Section) -> dict[str, Any]:
     """What fixes a set of images: of the keys that came later, those that say something."""
-    return {key: value for key, value in entry.items() if key not in _LATER or value is not None}
+    return {
+        key: value for key, value in entry.items() if key != "statistics" and (key not in _LATER or value is not None)
+    }
 
 
 def _extractor(config: Section, name: str) -> dict[str, Any]:
@@ -111,10 +113,12 @@ def _extractor(config: Section, name: str) -> dict[str, Any]:
 
 
 def _reference(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:
+    published = (config["data"][section["data"]]["statistics"] or {}).get(name)
     return {
         "data_id": data_id(config, section["data"]),
         "extractor_id": extractor_id(config, _known(name, config["extractors"], "extractors")),
         "threads": config["threads"],
+        **({"statistics": published} if published else {}),
     }
 
 

@@ -47,6 +47,11 @@ class Extractor:
         return resizing.differentiable(self.about)
 
     @property
+    def resize_mode(self) -> str:
+        """How images are resized before it; ``none`` where they are not."""
+        return str((self.about.get("resize") or {"mode": "none"})["mode"])
+
+    @property
     def words(self) -> str:
         """The name for people; what its features are stands behind it where that is more than a body's."""
         return f"{self.name}: {self.about['architecture']} + pixels" if self.about.get("pixels") else self.name

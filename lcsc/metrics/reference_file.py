@@ -16,6 +16,8 @@ from lcsc.metrics.frechet import Reference, Statistics
 
 FORMAT, FORMAT_VERSION = "lcsc-reference", 1
 ABOUT = ("data", "part", "extractor", "extractor_sha256", "resize")
+# Where statistics come from that were not computed here.
+ORIGIN = "origin"
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,14 @@ class ReferenceFile:
 
 
 def write_reference(path: Path, reference: Reference, about: Mapping[str, str]) -> None:
-    """Write ``reference`` with its origin (keys of :data:`ABOUT`) to ``path``."""
+    """Write ``reference`` with what it is of (keys of :data:`ABOUT`, and :data:`ORIGIN` if any) to ``path``."""
     from lcsc import __version__
 
     statistics = reference.statistics
     with replacing(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
         file.attrs.update({"format": FORMAT, "format_version": FORMAT_VERSION, "lcsc_version": __version__})
         file.attrs.update({"count": statistics.count, **{key: about[key] for key in ABOUT}})
+        file.attrs.update({ORIGIN: about[ORIGIN]} if ORIGIN in about else {})
         for name, values in _arrays(reference).items():
             file.create_dataset(name, data=values, track_times=False)
 
@@ -65,7 +68,7 @@ def _read_hdf5(path: Path) -> tuple[Reference, dict[str, str]]:
         if version != FORMAT_VERSION:
             raise InputError(f"{path}: format version {version}, expected {FORMAT_VERSION}; update lcsc")
         mean, covariance, factor = (_float64(file, name) for name in ("mean", "covariance", "factor"))
-        about = {key: str(file.attrs[key]) for key in ABOUT}
+        about = {key: str(file.attrs[key]) for key in (*ABOUT, *((ORIGIN,) if ORIGIN in file.attrs else ()))}
         return Reference(Statistics(mean, covariance, int(file.attrs["count"])), factor), about
 
 

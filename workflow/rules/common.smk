@@ -68,6 +68,20 @@ def reference_settings(data, extractor):
     return settings("reference", run, EXTRACTORS[extractor])
 
 
+def published_statistics(wildcards):
+    """The published statistics that stand for those of the wildcards' data, part and extractor; none by default."""
+    given = CONFIG["data"][DATA[wildcards.data]]["statistics"] or {}
+    parts = given.get(EXTRACTORS[wildcards.extractor]) or {}
+    found = parts.get(wildcards.part.replace("-", "_"))
+    return found["path"] if found else []
+
+
+def reference_images(wildcards):
+    """The images of the wildcards' data and part; none where their statistics are published ones."""
+    path = f"results/shared/data/{wildcards.data}/{wildcards.part}.npz"
+    return [] if published_statistics(wildcards) else path
+
+
 def training_options(run):
     """What the trainings of ``run`` add to the baselines: averages, a learning rate that decays, further steps."""
     if not is_trained(run):

@@ -1,7 +1,8 @@
-# Once for each (images, part, extractor), whatever the runs that use it.
+# Once for each (images, part, extractor), whatever the runs that use it; published ones are checked and converted.
 rule reference_statistics:
     input:
-        images="results/shared/data/{data}/{part}.npz",
+        images=lambda wildcards: reference_images(wildcards),
+        published=lambda wildcards: published_statistics(wildcards),
         extractor="results/shared/extractors/{extractor}.safetensors",
     output:
         reference="results/shared/references/{data}.{part}.{extractor}.h5",
@@ -25,6 +26,11 @@ rule reference_statistics:
         settings=lambda wildcards: reference_settings(
             wildcards.data, wildcards.extractor
         ),
+        source=lambda wildcards, input: (
+            ["--published", wildcards.part]
+            if input.published
+            else ["--images", input.images]
+        ),
     shell:
-        "lcsc reference --settings {params.settings:q} --images {input.images:q} --extractor {input.extractor:q}"
+        "lcsc reference --settings {params.settings:q} {params.source:q} --extractor {input.extractor:q}"
         " --output {output.reference:q} --device {resources.device} --log {log:q}"
