@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -12,39 +12,42 @@ import torch
 from lcsc.bank import Bank
 from lcsc.bank_index import TensorEntry, table_of
 from lcsc.bank_writer import BankWriter, bank_writer
-from lcsc.checkpoints.base import Checkpoint, CheckpointFile
-from lcsc.checkpoints.discover import find_checkpoints
-from lcsc.checkpoints.registry import format_of
+from lcsc.checkpoints.base import CheckpointFile, RunFolder, content_sha256
+from lcsc.checkpoints.discover import FoundRun, find_run, tracks_in_words
 from lcsc.checkpoints.validate import RunCheck
-from lcsc.errors import InputError
-from lcsc.files import sha256_of
+from lcsc.checkpoints.window import Window
 from lcsc.groups import block_of
 from lcsc.progress import Progress
 
-# The files that a run's section `checkpoints` takes where it says nothing else.
-PATTERN = "*.safetensors"
-# Metadata of a source file that would be false in a merged one.
-_OF_ONE_STEP = ("step", "lcsc_recipe")
+
+class Choice(TypedDict, total=False):
+    """Which checkpoints of a folder are read, and how; the keys of a run's section ``checkpoints``.
+
+    ``format`` names the family ("auto" tells it by content), ``pattern`` and ``state_key`` files and the weights in
+    them, ``track`` what each save holds several of; ``from_step``, ``to_step``, ``every`` and ``count`` are the
+    window.
+    """
+
+    format: str
+    track: str | None
+    pattern: str | None
+    state_key: str | None
+    from_step: int | None
+    to_step: int | None
+    every: int | None
+    count: int | None
 
 
-def collect(
-    folder: Path | str,
-    output: Path | str,
-    *,
-    pattern: str = "*",
-    state_key: str | None = None,
-    from_step: int | None = None,
-    to_step: int | None = None,
-) -> Bank:
-    """Put the checkpoints of ``folder`` with steps ``from_step`` to ``to_step`` into a bank in ``output``.
+def collect(folder: Path | str, output: Path | str, **choice: Unpack[Choice]) -> Bank:
+    """Put the checkpoints of ``folder`` that ``choice`` takes into a bank in ``output``.
 
     Each file is read, checked and written before the next is opened: one checkpoint is in memory at a time.
     Where a file does not fit or the disk is full, what stood in ``output`` is left as it was. Raises
     :class:`InputError` naming file and tensor, :class:`LcscError` where writing fails.
     """
-    folder, output = Path(folder), Path(output)
-    files = _window(folder, find_checkpoints(folder, pattern), from_step, to_step)
-    intake = _Intake(folder, state_key)
+    run, found, files = _found(folder, choice)
+    output = Path(output)
+    intake = _Intake(run, found)
     with bank_writer(output, len(files)) as writer:
         progress = Progress("checkpoints", len(files))
         for file in files:
@@ -55,29 +58,36 @@ def collect(
             intake.table(),
             check.others(),
             prefix=check.prefix,
-            track=files[0].track,
+            track=found.track,
             container=intake.container,
         )
     return Bank.open(output)
 
 
+def _found(folder: Path | str, choice: Choice) -> tuple[RunFolder, FoundRun, list[CheckpointFile]]:
+    run = RunFolder(Path(folder), choice.get("pattern"), choice.get("state_key"))
+    found = find_run(run, choice.get("format", "auto"), choice.get("track"))
+    window = Window(*(choice.get(key) for key in ("from_step", "to_step", "every", "count")))  # type: ignore[arg-type]
+    return run, found, window.choose(run.path, found.files)
+
+
 class _Intake:
     """Takes the files of a run one by one into a bank."""
 
-    def __init__(self, folder: Path, state_key: str | None) -> None:
-        self.folder, self.state_key = folder, state_key
+    def __init__(self, run: RunFolder, found: FoundRun) -> None:
+        self.run, self.found = run, found
         self.check = RunCheck()
         self.container: dict[str, Any] = {}
 
     def take(self, file: CheckpointFile, writer: BankWriter) -> None:
         """Read, check and write one checkpoint."""
-        kind = format_of(file.path)
-        checkpoint = kind.read(file.path, self.state_key)
+        checkpoint = self.found.family.read(file, self.run)
         tensors = self.check.add(file.path, checkpoint)
-        source = file.path.relative_to(self.folder).as_posix()
-        writer.add(_flat(tensors, self.table()), step=file.step, source=source, sha256=sha256_of(file.path))
-        metadata = {key: text for key, text in checkpoint.metadata.items() if key not in _OF_ONE_STEP}
-        self.container = {"format": kind.name, "state_key": self.state_key, "metadata": metadata}
+        source = file.path.relative_to(self.run.path).as_posix()
+        writer.add(_flat(tensors, self.table()), step=file.step, source=source, sha256=content_sha256(file.path))
+        self.container = self.found.family.container(file, checkpoint, self.run)
+        if self.found.others:
+            self.container["dropped"] = [*self.container.get("dropped", []), *self.found.others]
 
     def table(self) -> tuple[TensorEntry, ...]:
         """The table of tensors, as far as the files seen tell."""
@@ -96,37 +106,17 @@ def _flat(tensors: Mapping[str, torch.Tensor], table: tuple[TensorEntry, ...]) -
     return vector
 
 
-def _window(
-    folder: Path, files: list[CheckpointFile], from_step: int | None, to_step: int | None
-) -> list[CheckpointFile]:
-    first = files[0].step if from_step is None else from_step
-    last = files[-1].step if to_step is None else to_step
-    kept = [file for file in files if first <= file.step <= last]
-    if len(kept) < 2:
-        raise InputError(
-            f"{folder}: found {len(kept)} checkpoints from step {first} to {last}, expected at least two; "
-            f"its steps go from {files[0].step} to {files[-1].step}"
-        )
-    return kept
-
-
-def list_checkpoints(
-    folder: Path | str,
-    *,
-    pattern: str = "*",
-    state_key: str | None = None,
-    from_step: int | None = None,
-    to_step: int | None = None,
-) -> str:
+def list_checkpoints(folder: Path | str, **choice: Unpack[Choice]) -> str:
     """What :func:`collect` would read from ``folder``, as text: the files, and the last one's tensors.
 
     Of the others the name and the metadata are read, but no tensor: only collecting finds whether they fit.
     """
-    files = _window(Path(folder), find_checkpoints(folder, pattern), from_step, to_step)
+    run, found, files = _found(folder, choice)
     check = RunCheck()
-    last: Checkpoint = format_of(files[-1].path).read(files[-1].path, state_key)
-    check.add(files[-1].path, last)
-    lines = [f"{len(files)} checkpoints, track {files[-1].track}, prefix {check.prefix or 'none'}"]
+    check.add(files[-1].path, found.family.read(files[-1], run))
+    lines = [f"{len(files)} checkpoints, track {found.track}, prefix {check.prefix or 'none'}"]
+    others = f"; other tracks: {tracks_in_words(found.others)}" if found.others else ""
+    lines.append(f"format {found.family.name}{others}")
     lines += [f"  step {file.step}  {file.path}" for file in files]
     lines.append(f"{len(check.specs)} tensors; groups of kind 'block' in brackets")
     lines += [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lcsc.bank import Bank
-from lcsc.checkpoints.registry import format_named, format_of
+from lcsc.checkpoints.registry import format_of
+from lcsc.checkpoints.writers import write_container
 from lcsc.combination import combine
 from lcsc.errors import InputError
 from lcsc.files import canonical_json, read_json, write_json
 from lcsc.groups import make_groups
 
+logger = logging.getLogger("lcsc")
+
 RECIPE_KEY = "lcsc_recipe"
+SAFETENSORS = ".safetensors"
 _KEYS = ("bank", "checkpoints", "coefficients", "container", "groups", "track")
 _RECORD_KEYS = ("format", "format_version", "lcsc_version")
 
@@ -30,14 +35,17 @@ def export_merged(
     groups_kind: str | Sequence[str] = "all",
     *,
     output: Path | str,
+    native: Path | str | None = None,
     recipe_extra: Mapping[str, Any] | None = None,
     template: Path | None = None,
 ) -> Recipe:
     """Write the checkpoint that ``coefficients`` [G, K] make, under the names and dtypes of the source files.
 
-    The container is that of the bank's sources, or of the file ``template``. ``recipe_extra`` (JSON values,
-    such as the protocol) is kept in the recipe under "extra". The recipe stands in the file's metadata where
-    its format has any, else beside it as ``<output>.recipe.json``. Returns the recipe.
+    The container is that of the bank's sources, or of the file ``template``; an ``output`` that ends in
+    ``.safetensors`` is such a file in any case. In the folder ``native`` the same weights are written in the
+    sources' container and under the last one's name. ``recipe_extra`` (JSON values, such as the protocol) is kept in
+    the recipe under "extra". The recipe stands in the file's metadata where its format has any, else beside it as
+    ``<output>.recipe.json``. Returns the recipe.
     """
     values = np.asarray(coefficients, np.float64)
     if values.ndim != 2:
@@ -51,14 +59,27 @@ def export_merged(
         "container": _container(bank, template),
         "extra": dict(recipe_extra or {}),
     }
-    merge_from_recipe(recipe, bank, output)
+    outputs = [Path(output)]
+    if native is not None:
+        outputs.append(Path(native) / recipe["container"].get("name", recipe["checkpoints"][-1]["source"]))
+        _log_what_is_dropped(recipe)
+    for place in outputs:
+        merge_from_recipe(recipe, bank, place)
     return recipe
 
 
-def merge_from_recipe(recipe: Mapping[str, Any], bank: Bank, output: Path | str) -> None:
+def _log_what_is_dropped(recipe: Mapping[str, Any]) -> None:
+    if dropped := recipe["container"].get("dropped"):
+        logger.info("searched on the track %s; not in the merged file: %s", recipe["track"], ", ".join(dropped))
+
+
+def merge_from_recipe(
+    recipe: Mapping[str, Any], bank: Bank, output: Path | str, source: Path | str | None = None
+) -> None:
     """Make the checkpoint of ``recipe`` from ``bank``: byte for byte the file that was exported.
 
-    Raises :class:`InputError` where the bank is another one than the recipe's.
+    Some containers take what is no weight from a file of the run; ``source`` is the run's folder where that was
+    moved. Raises :class:`InputError` where the bank is another one than the recipe's, or that file another.
     """
     output = Path(output)
     if recipe["bank"] != bank.identity:
@@ -70,12 +91,12 @@ def merge_from_recipe(recipe: Mapping[str, Any], bank: Bank, output: Path | str)
     groups = make_groups(bank.tensors, recipe["groups"])
     merged = combine(bank, np.array([recipe["coefficients"]], np.float64), groups)[0]
     tensors = bank.restore_names(bank.unflatten(merged))
-    text = canonical_json(recipe)
-    metadata = {**container["metadata"], "step": str(bank.steps[-1]), RECIPE_KEY: text}
-    kind = format_named(container["format"])
-    if kind.name == "torch":
+    metadata = {"step": str(bank.steps[-1]), RECIPE_KEY: canonical_json(recipe)}
+    if output.suffix == SAFETENSORS and container["format"] != "safetensors":
+        container = {"format": "safetensors"}
+    if container["format"] != "safetensors":
         write_recipe(recipe, recipe_beside(output))
-    kind.write(output, tensors, metadata, container["state_key"])
+    write_container(container, output, tensors, metadata, source)
 
 
 def recipe_beside(path: Path) -> Path:

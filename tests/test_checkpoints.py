@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runs import save, save_run, weights
 
-from lcsc.checkpoints import Checkpoint, Format, find_checkpoints, format_named, format_of
+from lcsc.checkpoints import Checkpoint, Format, RunFolder, find_checkpoints, find_run, format_named, format_of
 from lcsc.checkpoints.names import natural_key, strip_prefix
 from lcsc.checkpoints.registry import FORMATS
 from lcsc.checkpoints.validate import RunCheck
@@ -192,6 +193,34 @@ class TestFormats:
             save(tmp_path / "x.safetensors", {"a": torch.ones(2, dtype=torch.complex64)})
         assert list(tmp_path.iterdir()) == []
 
+    def test_archives_that_unpack_to_far_more_than_they_weigh_are_refused(self, tmp_path: Path) -> None:
+        plain, packed = tmp_path / "x-1.pt", tmp_path / "x-2.pt"
+        torch.save({"a": torch.zeros(3_000_000)}, plain)
+        with zipfile.ZipFile(plain) as one, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as other:
+            for member in one.infolist():
+                other.writestr(member.filename, one.read(member))
+        with pytest.raises(
+            InputError, match=r"x-2.pt: its contents unpack to 12,\d+,\d+ bytes, found a file of"
+        ) as error:
+            TORCH.read(packed)
+        one_line(error)
+
+    def test_tensors_that_repeat_a_few_numbers_are_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / "x-1.pt"
+        torch.save({"a": torch.ones(1).expand(1 << 40)}, path)
+        with pytest.raises(InputError, match=r"its contents describe 4,398,046,511,104 bytes, .*: refused") as error:
+            TORCH.read(path)
+        one_line(error)
+        torch.save({"a": torch.ones(3).expand(100, 3)}, path)
+        assert TORCH.read(path).tensors["a"].shape == (100, 3)
+
+    def test_a_header_without_end_is_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.safetensors"
+        path.write_bytes((1 << 29).to_bytes(8, "little") + b'{"a"' + bytes(100))
+        with pytest.raises(InputError, match=r"x.safetensors: cannot be read as a safetensors file") as error:
+            SAFE.read(path)
+        one_line(error)
+
     @pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
     def test_a_full_disk_leaves_the_old_file(self, tmp_path: Path, suffix: str) -> None:
         path = save(tmp_path / f"x-1{suffix}", weights(0))
@@ -237,11 +266,24 @@ class TestDiscovery:
             find_checkpoints(tmp_path)
         one_line(error)
 
-    def test_two_tracks(self, tmp_path: Path) -> None:
+    def test_of_two_tracks_the_raw_one_is_taken(self, tmp_path: Path) -> None:
         save_run(tmp_path, [weights(0), weights(1)])
-        save(tmp_path / "ema.safetensors", weights(0), step="30", track="ema_0.97")
-        with pytest.raises(InputError, match=r"found the tracks ema_0.97, raw, expected one"):
+        for step in (10, 20):
+            save(tmp_path / f"ema-{step}.safetensors", weights(0), step=str(step), track="ema_0.97")
+        found = find_run(RunFolder(tmp_path))
+        assert ([file.step for file in found.files], found.track, found.others) == ([10, 20], "raw", {"ema_0.97": 2})
+        named = find_run(RunFolder(tmp_path), track="ema_0.97")
+        assert {file.path.name for file in named.files} == {"ema-10.safetensors", "ema-20.safetensors"}
+        with pytest.raises(InputError, match=r"track 'ema': not found; .* there: ema_0.97 \(2\), raw \(2\)") as error:
+            find_run(RunFolder(tmp_path), track="ema")
+        one_line(error)
+
+    def test_two_tracks_without_raw_weights(self, tmp_path: Path) -> None:
+        for rate in ("0.9", "0.97"):
+            save(tmp_path / f"{rate}-1.safetensors", weights(0), step="1", track=f"ema_{rate}")
+        with pytest.raises(InputError, match=r"found the tracks ema_0.9 \(1\), ema_0.97 \(1\), expected one") as error:
             find_checkpoints(tmp_path)
+        one_line(error)
 
     def test_a_step_that_is_missing_or_no_number(self, tmp_path: Path) -> None:
         save_run(tmp_path, [weights(0)])
@@ -374,6 +416,7 @@ class TestValidation:
             logger.removeHandler(caplog.handler)
         messages = {record.getMessage() for record in caplog.records if "bfloat16" in record.getMessage()}
         assert len(messages) == 1
+        assert "features moved by 50 %" in messages.pop()
 
     def test_files_with_and_without_a_prefix_make_one_run(self, tmp_path: Path) -> None:
         check = check_run([weights(0), {f"module.{k}": v for k, v in weights(1).items()}], tmp_path)

@@ -19,7 +19,7 @@ from runs import save, save_run, weights
 from lcsc.bank import Bank
 from lcsc.checkpoints import Checkpoint
 from lcsc.checkpoints.safetensors_files import SafetensorsFormat
-from lcsc.collection import PATTERN, collect, list_checkpoints
+from lcsc.collection import Choice, collect, list_checkpoints
 from lcsc.config import read_schema
 from lcsc.errors import InputError, LcscError
 
@@ -191,9 +191,9 @@ def test_the_list_is_of_the_same_window(tmp_path: Path) -> None:
         list_checkpoints(tmp_path, from_step=45)
 
 
-def test_the_usual_pattern_is_the_configurations() -> None:
+def test_the_configuration_has_the_keys_of_a_choice() -> None:
     section = read_schema()["$defs"]["run"]["properties"]["checkpoints"]
-    assert section["properties"]["pattern"]["default"] == PATTERN
+    assert Choice.__annotations__.keys() <= section["properties"].keys() - {"folder"}
 
 
 @pytest.mark.parametrize("place", ["/dev/null/bank", "/proc/bank"])

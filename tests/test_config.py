@@ -189,7 +189,8 @@ def with_joint(given: Config | None = None, mlp: Config | None = None, data: Con
         (changed(f"{SEARCH}.mutation_scale", to=[1.0, 0.1]), ["mutation_scale", "smaller number first"]),
         (changed("defaults.searches", to={"ema": {}}), ["searches.ema", "another name"]),
         (changed("runs.tiny", to={"searches": {"evolution": None, "tensor": None}}), ["searches: found an empty"]),
-        (changed("runs.tiny", to={"checkpoints": {"folder": "x", "pattern": "*"}}), ['pattern: found "*"']),
+        (changed("runs.tiny", to={"checkpoints": {"folder": "x", "pattern": ""}}), ['pattern: found ""']),
+        (changed("runs.tiny", to={"checkpoints": {"folder": "x", "count": 1}}), ["count: found 1", "at least 2"]),
         (
             changed("runs.tiny", to={"checkpoints": {"folder": "x", "from_step": 9, "to_step": 9}}),
             ["runs.tiny.checkpoints.from_step: found 9", "below to_step (9)"],
@@ -361,6 +362,18 @@ def test_a_run_of_ones_own_has_no_training_to_set() -> None:
     with pytest.raises(InputError, match="expected a training"):
         step_settings(config, "tiny", "train")
     assert step_settings(config, "tiny", "collect")["to_step"] == 9
+
+
+def test_keys_that_came_later_change_no_older_bank() -> None:
+    older = {"pattern": "*.pt", "state_key": None, "from_step": None, "to_step": 9}
+    section = {"folder": "mine", "pattern": "*.pt", "to_step": 9}
+    collected = step_settings(resolve(changed("runs.tiny", to={"checkpoints": section})), "tiny", "collect")
+    assert collected == older
+    section |= {"format": "openai", "count": 5}
+    collected = step_settings(resolve(changed("runs.tiny", to={"checkpoints": section})), "tiny", "collect")
+    assert collected == {**older, "format": "openai", "count": 5}
+    trained = {"pattern": "*.safetensors", "state_key": None, "from_step": None, "to_step": None}
+    assert step_settings(resolve(CONFIG), "tiny", "collect") == trained
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 60))

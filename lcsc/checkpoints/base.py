@@ -1,16 +1,16 @@
-"""What a checkpoint is, whatever file it came from, and what a file format must offer."""
+"""What a checkpoint is, whatever file it came from, and what file formats and families of runs must offer."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
-from lcsc.files import unreadable
+from lcsc.files import hash_of, sha256_of, unreadable
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,21 @@ class CheckpointFile:
     path: Path
     step: int
     track: str = "raw"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of a run, and what the configuration says of how to read it.
+
+    ``pattern`` is a glob, None for the family's own. ``state_key`` names the weights inside a nested file.
+    ``trust_pickle`` allows pickled modules, for which ``python_path`` may hold the code base's own modules.
+    """
+
+    path: Path
+    pattern: str | None = None
+    state_key: str | None = None
+    trust_pickle: bool = False
+    python_path: tuple[str, ...] = ()
 
 
 @dataclass
@@ -70,6 +85,38 @@ class Format(Protocol):
 
         ``state_key`` nests the state dict as the files of the run do.
         """
+
+
+class Family(Protocol):
+    """What a code base's training leaves in its folder: which files, on which tracks, and how they are nested."""
+
+    name: str
+
+    def recognises(self, run: RunFolder) -> bool:
+        """Whether the folder holds files of this family, by their content and, where that is common, their names."""
+
+    def find(self, run: RunFolder) -> list[CheckpointFile]:
+        """The checkpoints of all tracks, in any order; a file that holds two tracks stands twice."""
+
+    def read(self, file: CheckpointFile, run: RunFolder) -> Checkpoint:
+        """The tensors of the file's track; :class:`InputError` as :meth:`Format.read` raises it."""
+
+    def container(self, file: CheckpointFile, checkpoint: Checkpoint, run: RunFolder) -> dict[str, Any]:
+        """What a writer must know, as JSON can hold it, to put other weights in the place of ``checkpoint``."""
+
+
+def files_in(run: RunFolder, suffixes: Sequence[str], usual: str = "*") -> list[Path]:
+    """The files of ``run`` with one of ``suffixes`` that its pattern, or else ``usual``, chooses; hidden ones not."""
+    paths = (path for path in run.path.glob(run.pattern or usual) if path.suffix in suffixes and path.is_file())
+    return sorted(path for path in paths if not path.name.startswith("."))
+
+
+def content_sha256(path: Path) -> str:
+    """sha256 of a file, or of the names and hashes of all files of a folder."""
+    if not path.is_dir():
+        return sha256_of(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return hash_of({file.relative_to(path).as_posix(): sha256_of(file) for file in files})
 
 
 def last_number(path: Path) -> int | None:

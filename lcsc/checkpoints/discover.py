@@ -1,60 +1,90 @@
-"""Finding the checkpoints of a training run in its folder."""
+"""Finding the checkpoints of a training run in its folder: their family, their tracks, and one of these."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from lcsc.checkpoints.base import CheckpointFile
-from lcsc.checkpoints.registry import FORMATS, format_of
+from lcsc.checkpoints.base import CheckpointFile, Family, RunFolder
+from lcsc.checkpoints.families import family_of
+from lcsc.checkpoints.registry import FORMATS
 from lcsc.errors import InputError
 
+logger = logging.getLogger("lcsc")
 
-def find_checkpoints(folder: Path | str, pattern: str = "*") -> list[CheckpointFile]:
-    """The checkpoint files of ``folder`` that match ``pattern`` (a glob), ordered by training step.
+RAW = "raw"
 
-    Raises :class:`InputError` for none, fewer than two, two with one step, or several tracks.
+
+@dataclass(frozen=True)
+class FoundRun:
+    """The checkpoints of one track, ordered by step, and how many files each other track has."""
+
+    family: Family
+    files: list[CheckpointFile]
+    track: str
+    others: Mapping[str, int]
+
+
+def find_run(run: RunFolder, family: str = "auto", track: str | None = None) -> FoundRun:
+    """The checkpoints of ``track`` in the folder of ``run``.
+
+    Without a track it is the only one there is, or else the raw weights, which a combination needs most: an EMA
+    has already averaged away part of what the search could choose. Raises :class:`InputError` for fewer than two
+    checkpoints, two of one step, an unknown track, and several tracks without raw weights.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        found = "a file" if folder.exists() else "nothing"
-        raise InputError(f"{folder}: found {found}, expected a folder of checkpoints")
-    files = sorted((_described(path) for path in _candidates(folder, pattern)), key=lambda file: file.step)
-    _check_count(folder, pattern, files)
-    _check_one_run(folder, files)
-    return files
+    if not run.path.is_dir():
+        found = "a file" if run.path.exists() else "nothing"
+        raise InputError(f"{run.path}: found {found}, expected a folder of checkpoints")
+    kind = family_of(run, family)
+    files = sorted(kind.find(run), key=lambda file: (file.step, file.path))
+    _check_count(run, files)
+    counts = Counter(file.track for file in files)
+    chosen = _chosen_track(run.path, counts, track)
+    files = [file for file in files if file.track == chosen]
+    _check_count(run, files)
+    _check_steps(files)
+    return FoundRun(kind, files, chosen, {name: counts[name] for name in sorted(counts) if name != chosen})
 
 
-def _candidates(folder: Path, pattern: str) -> list[Path]:
-    suffixes = {suffix for known in FORMATS for suffix in known.suffixes}
-    paths = (path for path in folder.glob(pattern) if path.is_file() and path.suffix in suffixes)
-    return sorted(path for path in paths if not path.name.startswith("."))
+def find_checkpoints(folder: Path | str, pattern: str | None = "*") -> list[CheckpointFile]:
+    """The checkpoint files of ``folder`` that match ``pattern`` (a glob), ordered by training step."""
+    return find_run(RunFolder(Path(folder), pattern)).files
 
 
-def _described(path: Path) -> CheckpointFile:
-    kind = format_of(path)
-    step = kind.step_of(path)
-    if step is None:
-        raise InputError(f"{path}: found no training step, expected a number in its name or metadata 'step'; rename it")
-    return CheckpointFile(path, step, kind.track_of(path))
+def tracks_in_words(counts: Mapping[str, int]) -> str:
+    """Tracks with their numbers of files: ``ema_0.999 (3), raw (3)``."""
+    return ", ".join(f"{name} ({counts[name]})" for name in sorted(counts))
 
 
-def _check_count(folder: Path, pattern: str, files: Sequence[CheckpointFile]) -> None:
+def _chosen_track(folder: Path, counts: Mapping[str, int], track: str | None) -> str:
+    words = tracks_in_words(counts)
+    if track is not None:
+        if track not in counts:
+            raise InputError(f"{folder}: track {track!r}: not found; expected one of those that are there: {words}")
+        return track
+    if len(counts) == 1:
+        return next(iter(counts))
+    if RAW not in counts:
+        raise InputError(f"{folder}: found the tracks {words}, expected one; choose it with 'track'")
+    logger.info("%s: found the tracks %s; taking raw (choose another with 'track')", folder, words)
+    return RAW
+
+
+def _check_count(run: RunFolder, files: Sequence[CheckpointFile]) -> None:
     if len(files) < 2:
         found = f"one checkpoint ({files[0].path.name})" if files else "no checkpoints"
         known = ", ".join(suffix for kind in FORMATS for suffix in kind.suffixes)
         raise InputError(
-            f"{folder}: found {found} matching {pattern!r}, expected at least two; known suffixes are {known}"
+            f"{run.path}: found {found} matching {run.pattern or '*'!r}, expected at least two; known suffixes are "
+            f"{known}"
         )
 
 
-def _check_one_run(folder: Path, files: Sequence[CheckpointFile]) -> None:
-    tracks = sorted({file.track for file in files})
-    if len(tracks) > 1:
-        raise InputError(
-            f"{folder}: found the tracks {', '.join(tracks)}, expected one; choose its files with the pattern"
-        )
+def _check_steps(files: Sequence[CheckpointFile]) -> None:
     for one, other in pairwise(files):
         if one.step == other.step:
             raise InputError(

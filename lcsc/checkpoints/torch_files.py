@@ -23,6 +23,8 @@ from lcsc.files import replacing, unreadable
 from lcsc.streams import DeferredErrors
 
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
+# How many times its own size a file may describe: views share numbers, but not without end.
+_MOST, _SLACK = 4, 1 << 20
 
 
 class TorchFormat:
@@ -52,11 +54,8 @@ class TorchFormat:
 
     def read(self, path: Path, state_key: str | None = None) -> Checkpoint:
         """The state dict of ``path``, at ``state_key`` (dots lead to inner dicts) where it is nested."""
-        content = _load(path)
-        state = content if state_key is None else _at(path, content, state_key)
-        _check_state(path, state, state_key)
-        kept, aliases = split_tied({name: tensor.detach() for name, tensor in state.items()})
-        return Checkpoint(kept, aliases)
+        content = load_tensors(path)
+        return state_of(path, content if state_key is None else _at(path, content, state_key), state_key)
 
     def write(
         self,
@@ -69,9 +68,25 @@ class TorchFormat:
         content: dict[str, Any] = {name: tensor.detach() for name, tensor in tensors.items()}
         for key in reversed(state_key.split(".") if state_key else []):
             content = {key: content}
-        # Given a path, torch.save writes the file's name into it; given a stream, the bytes are the same.
-        with replacing(path) as temporary, DeferredErrors(temporary) as stream:
-            torch.save(content, cast(IO[bytes], stream))
+        save_torch(path, content)
+
+
+def save_torch(path: Path, content: Any) -> None:
+    """``torch.save``, whole or not at all, the same bytes for the same content whatever the file's name."""
+    # Given a path, torch.save writes the file's name into it; given a stream, the bytes are the same.
+    with replacing(path) as temporary, DeferredErrors(temporary) as stream:
+        torch.save(content, cast(IO[bytes], stream))
+
+
+def state_of(path: Path, state: Any, state_key: str | None = None) -> Checkpoint:
+    """The checkpoint that the state dict ``state``, found in ``path`` at ``state_key``, is.
+
+    Raises :class:`InputError` where it is none, or describes far more numbers than its file can hold.
+    """
+    _check_state(path, state, state_key)
+    kept, aliases = split_tied({name: tensor.detach() for name, tensor in state.items()})
+    _check_size(path, kept)
+    return Checkpoint(kept, aliases)
 
 
 def _holds_pickle(path: Path) -> bool:
@@ -82,8 +97,14 @@ def _holds_pickle(path: Path) -> bool:
         return False
 
 
-def _load(path: Path) -> Any:
+def load_tensors(path: Path) -> Any:
+    """What ``path`` holds, where that is tensors and plain values only; tensors are mapped, not read.
+
+    Raises :class:`InputError` for a truncated or foreign file and for one that would execute code.
+    """
     mapped = starts_with(path, 4) == _ZIP
+    if mapped:
+        _check_archive(path)
     try:
         with warnings.catch_warnings():  # what torch warns of is refused below, in one line
             warnings.simplefilter("ignore", UserWarning)
@@ -103,6 +124,30 @@ def _load(path: Path) -> Any:
         if "TorchScript" in str(error):
             raise _holds_code(path, "a TorchScript program") from error
         raise unreadable(path, error, what="a torch file", way="copy it again") from error
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse an archive whose members unpack to more than it weighs; ``torch.save`` never compresses."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise unreadable(path, error, what="a torch file", way="copy it again") from error
+    _check_bytes(path, unpacked, "unpack to")
+
+
+def _check_size(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Refuse tensors that repeat a few stored numbers over and over (strides of 0, overlapping views)."""
+    _check_bytes(path, sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()), "describe")
+
+
+def _check_bytes(path: Path, count: int, does: str) -> None:
+    size = path.stat().st_size
+    if count > _MOST * size + _SLACK:
+        raise InputError(
+            f"{path}: its contents {does} {count:,} bytes, found a file of {size:,}: refused, expected no more than "
+            f"{_MOST} times the file; save contiguous tensors without compression"
+        )
 
 
 def _refused(path: Path, error: Exception) -> InputError:

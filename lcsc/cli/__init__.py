@@ -17,9 +17,10 @@ from lcsc.cli.scoring_parsers import add_scoring
 
 INTERRUPTED = 130
 LIST = (
-    "print what would be read from DIR, and write nothing: all files that the settings choose (without settings: "
-    "*.safetensors) and the tensors of the last one, the only file that is read whole"
+    "print what would be read from DIR, and write nothing: the format, all files that the settings choose, and the "
+    "tensors of the last one, the only file that is read whole"
 )
+MERGED = "the merged checkpoint: safetensors where it ends so, else in the run's own format"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -111,12 +112,14 @@ def _add_merging(commands: Any) -> None:
     parser = command(commands, "export", "write the merged checkpoint of the best search")
     parser.add_argument("--bank", type=Path, required=True)
     parser.add_argument("--selection", type=Path, nargs="+", required=True, help="selection.json of each search")
-    parser.add_argument("--output", type=Path, required=True, help="the merged checkpoint")
+    parser.add_argument("--output", type=Path, required=True, help="the merged checkpoint (.safetensors)")
+    parser.add_argument("--native", type=Path, metavar="DIR", help="write it here in the run's own format, too")
     parser.add_argument("--recipe", type=Path, required=True, help="its recipe (JSON)")
     parser = command(commands, "merge", "make a merged checkpoint again from its recipe", settings=False)
     parser.add_argument("--recipe", type=Path, required=True, help="recipe.json, or a merged checkpoint that has one")
     parser.add_argument("--bank", type=Path, required=True)
-    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True, help=MERGED)
+    parser.add_argument("--source", type=Path, metavar="DIR", help="the run's own folder, where it was moved")
 
 
 def _add_reporting(commands: Any) -> None:

@@ -65,6 +65,7 @@ _WHOLE = {
     *("threads", "images", "blocks", "finalists", "seed", "chunk", "candidates_per_block", "steps", "batch"),
     *("gradients", "search_images", "continue", "points", "unit"),
     *("save_from", "save_every", "dimension", "population", "parents", "from_step", "to_step", "size"),
+    *("every", "count"),
 }
 
 
@@ -98,7 +99,7 @@ def _read(path: Path) -> str:
 
 def _require(settings: Mapping[str, Any], step: str) -> None:
     """Refuse ``settings`` that lack a key of ``step``, or hold no whole number where one is needed."""
-    for key in ("threads", "from_step", "to_step"):
+    for key in ("threads", "from_step", "to_step", "every", "count"):
         if settings.get(key) is not None:
             _value(settings, key, step)
     for key in _needed(settings, step):

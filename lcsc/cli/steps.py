@@ -129,11 +129,9 @@ def collect(options: argparse.Namespace) -> None:
 
 
 def _known(settings: dict[str, Any]) -> dict[str, Any]:
-    from lcsc.collection import PATTERN
+    from lcsc.collection import Choice
 
-    keys = ("state_key", "from_step", "to_step")
-    known = {key: settings[key] for key in keys if settings.get(key) is not None}
-    return {**known, "pattern": settings.get("pattern") or PATTERN}
+    return {key: settings[key] for key in Choice.__annotations__ if settings.get(key) is not None}
 
 
 def export(options: argparse.Namespace) -> None:
@@ -156,7 +154,8 @@ def export(options: argparse.Namespace) -> None:
         bank = Bank.open(options.bank)
         require_bank(str(best.get("bank")), bank.identity, ", ".join(map(str, options.selection)))
         rows = np.asarray(chosen["coefficients"])
-        recipe = export_merged(bank, rows, best["groups"], output=options.output, recipe_extra=extra)
+        where = {"output": options.output, "native": options.native}
+        recipe = export_merged(bank, rows, best["groups"], **where, recipe_extra=extra)
         write_recipe(recipe, options.recipe)
     logger.info("wrote %s (%s)", options.output, best["search"])
 
@@ -172,7 +171,7 @@ def merge(options: argparse.Namespace) -> None:
     from lcsc.bank import Bank
     from lcsc.export import merge_from_recipe, read_recipe
 
-    merge_from_recipe(read_recipe(options.recipe), Bank.open(options.bank), options.output)
+    merge_from_recipe(read_recipe(options.recipe), Bank.open(options.bank), options.output, options.source)
     logger.info("wrote %s", options.output)
 
 

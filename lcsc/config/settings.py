@@ -145,9 +145,12 @@ def _continue(config: Section, run: str, section: Section, name: str | None) -> 
 
 
 def _collect(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:
-    given = section.get("checkpoints", {})
-    usual = {"pattern": "*.safetensors", "state_key": None, "from_step": None, "to_step": None}
-    return {key: given.get(key, default) for key, default in usual.items()}
+    given = section.get("checkpoints", {"pattern": "*.safetensors"})
+    settings = {key: given.get(key) for key in ("pattern", "state_key", "from_step", "to_step")}
+    # What came later stands here only where it is asked for: older banks stay as they are.
+    usual: Section = {"format": "auto", "track": None, "every": None, "count": None}
+    usual = {**usual, "trust_pickle": False, "python_path": []}
+    return settings | {key: given[key] for key, default in usual.items() if given.get(key, default) != default}
 
 
 def _scoring(config: Section, section: Section) -> dict[str, Any]:

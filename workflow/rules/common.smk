@@ -242,13 +242,14 @@ def checkpoint_folder(run):
 
 
 def merged_file(run):
-    """The merged checkpoint of ``run``, in the container of its checkpoints."""
-    suffix = (
-        ".safetensors"
-        if is_trained(run)
-        else Path(RUNS[run]["checkpoints"]["pattern"]).suffix
-    )
-    return f"results/{run}/export/merged{suffix}"
+    """The merged checkpoint of ``run`` as safetensors."""
+    return f"results/{run}/export/merged.safetensors"
+
+
+def native_folder(run):
+    """The folder with the same weights in the format and under the name of the run's own checkpoints; none for a
+    training of the workflow, whose own are safetensors."""
+    return [] if is_trained(run) else f"results/{run}/export/native"
 
 
 def generations(run, search, first=0, count=None):

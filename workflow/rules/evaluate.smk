@@ -53,7 +53,7 @@ rule evaluations:
     localrule: True
 
 
-# A rule for each run, since the merged checkpoint has the suffix of the run's own ones.
+# A rule for each run, since only checkpoints of one's own have a format to be written back in.
 for run in RUNS:
 
     rule:
@@ -64,6 +64,7 @@ for run in RUNS:
             selections=selections(run),
         output:
             merged=merged_file(run),
+            native=[] if is_trained(run) else directory(native_folder(run)),
             recipe=f"results/{run}/export/recipe.json",
             timing=f"results/{run}/timings/export.json",
         log:
@@ -79,7 +80,10 @@ for run in RUNS:
             runtime=120,
         params:
             settings=settings("export", run),
+            native=lambda wildcards, output: (
+                ["--native", output.native] if output.native else []
+            ),
         shell:
             "lcsc export --settings {params.settings:q} --bank {input.bank:q} --selection {input.selections:q}"
-            " --output {output.merged:q} --recipe {output.recipe:q}"
+            " {params.native:q} --output {output.merged:q} --recipe {output.recipe:q}"
             " --log {log:q} --timing {output.timing:q}"
