@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lcsc.search import SEARCHES, Candidate, Scored, Search, SearchSpace
     from lcsc.search.averaging import ema_coefficients, ema_shaped, single, uniform
     from lcsc.search.minimise import Found, minimise
+    from lcsc.training.recorder import Recorder
 
 _HOMES = {
     "Bank": "bank",
@@ -32,6 +33,7 @@ _HOMES = {
     "Found": "search.minimise",
     "InputError": "errors",
     "LcscError": "errors",
+    "Recorder": "training.recorder",
     "Reference": "metrics.frechet",
     "RunScorer": "run_scorer",
     "SEARCHES": "search",
@@ -58,6 +60,7 @@ __all__ = [
     "Found",
     "InputError",
     "LcscError",
+    "Recorder",
     "Reference",
     "RunScorer",
     "Scored",

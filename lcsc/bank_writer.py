@@ -33,6 +33,7 @@ class BankWriter:
     """Takes the checkpoints of one segment, then what they share; made by :func:`bank_writer`.
 
     ``base`` is what the next checkpoint's differences are taken from; None where weights are stored as float32.
+    ``written`` is the bank's index once all is done.
     """
 
     def __init__(self, folder: Path, segment: SegmentWriter, previous: Index | None, plan: _Plan) -> None:
@@ -42,6 +43,7 @@ class BankWriter:
         self._index = previous or Index((), (), ())
         self._done = 0
         self.base = plan.base
+        self.written: Index | None = None
 
     def add(self, vector: NDArray[np.float32], *, step: int, source: str, sha256: str) -> None:
         """Store the next checkpoint, float32 [P]; ``source`` and ``sha256`` name the file it came from.
@@ -143,3 +145,4 @@ def bank_writer(
             raise LcscError(f"{folder / name}: fewer than {rows} checkpoints were written; collect the bank again")
         index = writer.index(segment.described(segment_file, name))
         index_file.write_text(index_text(index), encoding="utf-8")
+    writer.written = index

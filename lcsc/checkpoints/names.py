@@ -8,7 +8,7 @@ from collections.abc import Iterable
 WRAPPERS = ("module.", "_orig_mod.", "model.")
 
 
-def strip_prefix(names: Iterable[str]) -> tuple[str, list[str]]:
+def strip_prefix(names: Iterable[str], wrappers: tuple[str, ...] = WRAPPERS) -> tuple[str, list[str]]:
     """The prefix that wrappers (data parallel, compiled, Lightning) gave to ALL names, and the bare names.
 
     Prefixes are removed as often as all names have one: ``module._orig_mod.a`` becomes ``a``.
@@ -16,7 +16,7 @@ def strip_prefix(names: Iterable[str]) -> tuple[str, list[str]]:
     stripped = list(names)
     prefix = ""
     while stripped:
-        found = next((known for known in WRAPPERS if all(_has(name, known) for name in stripped)), None)
+        found = next((known for known in wrappers if all(_has(name, known) for name in stripped)), None)
         if found is None:
             break
         prefix += found
