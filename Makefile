@@ -11,7 +11,7 @@ PLAIN := $(addprefix results/plain-,1000 2000 4000 8000 16000 32000)
 LONGEST := $(patsubst %,results/plain-%/train/constant/manifest.json,32000 16000)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-workflow bench bench-main bench-search lint pictures unlock report clean
+.PHONY: help run test test-workflow bench bench-recorder bench-main bench-search lint pictures unlock report clean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ test-workflow: $(STAMP) ## run the workflow end to end in small, with kills, res
 bench: $(STAMP) ## time the distance, the combining of checkpoints and gradients, and measure the memory of these
 	$(BIN)/python tests/bench/bench_core.py
 	$(BIN)/python tests/bench/bench_gradient.py
+
+bench-recorder: $(STAMP) ## time what a recorder's save costs a training, against torch.save
+	$(BIN)/python tests/bench/bench_recorder.py
 
 bench-main: $(STAMP) ## run the main job for five training seeds and compare them
 	$(SNAKEMAKE) --configfile config/bench-main.yaml
