@@ -20,7 +20,9 @@ from lcsc.extractors import Extractor
 from lcsc.files import hash_of
 from lcsc.gain import with_gains
 from lcsc.guards import Guards
+from lcsc.metrics.extrapolation import FEWEST, Extrapolation, extrapolate
 from lcsc.progress import Progress
+from lcsc.reference_words import reference_words
 from lcsc.scoring import Context
 
 SAMPLES = 64
@@ -101,6 +103,7 @@ class FinalEvaluation:
         columns = [*self.columns, *(self.further if guards else ())]
         extractors = self._extractors_of(columns)
         values: dict[str, list[float]] = {column.key: [] for column in columns}
+        further: dict[str, list[Extrapolation]] = {column.key: [] for column in self.columns}
         guarded: dict[str, Any] = {}
         with self.context.workers.generator() as generator:
             generator.load(vector)
@@ -114,11 +117,16 @@ class FinalEvaluation:
                     if value is None:
                         raise LcscError(f"{row['label']}, {column.key}, report block {block}: {reason}")
                     values[column.key].append(value)
+                    if guards and column.key in further and self.images >= FEWEST:
+                        made_of = by_name[column.extractor.name]
+                        further[column.key].append(extrapolate(made_of, column.reference.reference, value))
                 if guards and block == 0:
                     guarded = self.guards.of_images(torch.cat(made).cpu().numpy())
                     shown = self._extractors_of(self.columns)
                     guarded["guards"] = self.guards.of_features({e.name: by_name[e.name] for e in shown})
         summary = {key: summarise(column) for key, column in values.items()}
+        for key, found in further.items():
+            summary[key] |= summarise_further(found)
         return {"columns": summary, **guarded}
 
     @staticmethod
@@ -160,6 +168,14 @@ def summarise(values: Sequence[float]) -> dict[str, Any]:
     return {"values": list(values), "mean": float(np.mean(values)), "spread": spread}
 
 
+def summarise_further(found: Sequence[Extrapolation]) -> dict[str, Any]:
+    """The distance at half as many images and extrapolated to infinitely many, if there are any."""
+    if not found:
+        return {}
+    half = {"images": found[0].images, **summarise([one.half for one in found])}
+    return {"half": half, "limit": summarise([one.limit for one in found])}
+
+
 def best_in_hindsight(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> dict[str, Any]:
     """For each column the row that is best on the report noise itself: a bound that no honest choice reaches."""
     best = {}
@@ -190,6 +206,7 @@ def record(
         "protocols": {key: hash_of([protocol.hash for protocol in found]) for key, found in protocols.items()},
         "protocol_words": [
             *protocol_words([found[0].words() for found in protocols.values()], blocks),
+            *reference_words(columns, evaluation.images),
             *searched_words(rows, columns),
         ],
         "columns": describe_columns(columns),

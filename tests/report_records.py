@@ -54,6 +54,8 @@ def columns_of(levels: Sequence[float]) -> dict[str, Any]:
             "values": values,
             "mean": float(np.mean(values)),
             "spread": float(np.std(values, ddof=1)),
+            "half": {"images": 1000, "values": values, "mean": level * 1.3, "spread": level / 60},
+            "limit": {"values": values, "mean": level * 0.7, "spread": level / 40},
         }
     return found
 

@@ -122,6 +122,9 @@ def test_the_final_evaluation_is_right_and_does_not_depend_on_workers(scored, ti
             assert len(set(column["values"])) == 3
             assert column["mean"] == pytest.approx(np.mean(column["values"]))
             assert column["spread"] == pytest.approx(np.std(column["values"], ddof=1))
+            assert column["half"]["images"] * 2 == made.images
+            lines = zip(column["values"], column["half"]["values"], column["limit"]["values"], strict=True)
+            assert all(limit == pytest.approx(2 * whole - half) for whole, half, limit in lines)
         assert {name: list(guard["jackknife"]) for name, guard in row["guards"].items()} == {
             name: ["held-out", "train"] for name in NAMES
         }
@@ -144,6 +147,7 @@ def test_hindsight_is_the_best_of_all_emas_in_each_column(scored, tiny_run):
     rows = made.run(final.hindsight_methods({"entries": scored}), "test", guards=False)
     best = final.best_in_hindsight(rows, made.columns)
     assert not any("guards" in row for row in rows)
+    assert not any("limit" in column for row in rows for column in row["columns"].values())
     for key, found in best.items():
         assert found["mean"] == min(row["columns"][key]["mean"] for row in rows)
 

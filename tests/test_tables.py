@@ -181,6 +181,10 @@ def test_guards_are_those_of_the_records_in_the_order_of_the_methods(evaluation:
             levels = LEVELS[row.name][2] if row.name in LEVELS else (83.4, 0, 47.1, 0)
             expected = REAL_GUARD if row.name == "floor" else guard_record(row.name, levels[place])
             assert cells[f"{extractor}/kd"] == expected["kd"]["held-out"]["mean"]
+            if row.name == "floor":
+                assert f"{extractor}/limit" not in cells
+            else:
+                assert cells[f"{extractor}/limit"] == pytest.approx(levels[place] * 0.7)
             for key in ("precision", "recall", "density", "coverage"):
                 assert cells[f"{extractor}/{key}"] == expected[key]
         assert cells["copies/share"] == (0.6661 if row.name == "floor" else 0.69)

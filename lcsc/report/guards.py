@@ -8,7 +8,7 @@ from statistics import median
 from lcsc.report.drawing import Data, Value
 from lcsc.report.gain import is_flagged, kept_notes
 from lcsc.report.numbers import decimals_for
-from lcsc.report.records import Evaluation, Guard, Method
+from lcsc.report.records import Evaluation, Guard, Measure, Method
 from lcsc.report.searched import column_mark
 from lcsc.report.tables import Cell, Heading, Row, Table
 
@@ -23,10 +23,13 @@ def guards_table(evaluation: Evaluation, best: str = "") -> Table:
     for name, words in extractors.items():
         group = f"{name} ({words})"
         headings.append(Heading(group, "KD", f"{name}/kd", decimals=_kernel_decimals(evaluation, name)))
+        if _limits(evaluation, name):
+            headings.append(Heading(group, "FD∞", f"{name}/limit", decimals=_limit_decimals(evaluation, name)))
         headings += [Heading(group, key, f"{name}/{key}", decimals=2) for key in SHARES]
     headings += [Heading(COPIES, key, f"copies/{key}", decimals=2) for key in ("ratio", "share")]
-    rows = [_method_row(method, list(extractors)) for method in evaluation.methods]
-    rows.append(_real_row(evaluation, list(extractors)))
+    shown = [(name, _limits(evaluation, name)) for name in extractors]
+    rows = [_method_row(method, shown) for method in evaluation.methods]
+    rows.append(_real_row(evaluation, shown))
     made = evaluation.guards
     caption = f"Guards: {made.pieces} × {made.images:,} images of the first report block against held-out images"
     return Table(caption, tuple(headings), tuple(rows), best, guard_notes(evaluation))
@@ -38,31 +41,48 @@ def _extractors(evaluation: Evaluation) -> dict[str, str]:
     return {column.extractor: column_mark(column, evaluation, "no search used it") for column in columns}
 
 
-def _method_row(method: Method, extractors: Sequence[str]) -> Row:
+def _limit_decimals(evaluation: Evaluation, extractor: str) -> int:
+    """Decimals that show the spread of a typical extrapolated distance with one digit."""
+    limits = [method.columns[f"{extractor}/held-out"].limit for method in evaluation.methods]
+    return decimals_for([median(limit.spread for limit in limits if limit is not None)], 1)
+
+
+def _limits(evaluation: Evaluation, extractor: str) -> bool:
+    """Whether methods have a distance extrapolated to infinitely many images by ``extractor``."""
+    return any(method.columns[f"{extractor}/held-out"].limit is not None for method in evaluation.methods)
+
+
+def _method_row(method: Method, extractors: Sequence[tuple[str, bool]]) -> Row:
     kept = method.gain.kept if method.gain is not None else None
     note = "less than half" if is_flagged(method) else ""
     copies = method.copies
     cells = [
         None if kept is None else Cell(kept, note=note),
-        *_guard_cells(method.guards, extractors),
+        *_guard_cells(method.guards, extractors, method.columns),
         None if copies.ratio is None else Cell(copies.ratio),
         Cell(copies.share),
     ]
     return Row(method.name, method.label, "method", tuple(cells))
 
 
-def _real_row(evaluation: Evaluation, extractors: Sequence[str]) -> Row:
+def _real_row(evaluation: Evaluation, extractors: Sequence[tuple[str, bool]]) -> Row:
     """Training images in the place of generated ones; of all real images ``expected`` are training images."""
-    cells = [None, *_guard_cells(evaluation.guards.real, extractors), Cell(1.0)]
+    cells = [None, *_guard_cells(evaluation.guards.real, extractors, {}), Cell(1.0)]
     expected = evaluation.methods[0].copies.expected
     return Row("floor", "Real against real images", "floor", (*cells, Cell(expected)))
 
 
-def _guard_cells(guards: Mapping[str, Guard], extractors: Sequence[str]) -> list[Cell | None]:
+def _guard_cells(
+    guards: Mapping[str, Guard], extractors: Sequence[tuple[str, bool]], columns: Mapping[str, Measure]
+) -> list[Cell | None]:
     cells: list[Cell | None] = []
-    for name in extractors:
+    for name, has_limit in extractors:
         kernel = guards[name].kd["held-out"]
-        cells += [Cell(kernel.mean, kernel.spread), *(Cell(value) for value in _shares(guards[name]))]
+        cells.append(Cell(kernel.mean, kernel.spread))
+        if has_limit:
+            limit = columns[f"{name}/held-out"].limit if columns else None
+            cells.append(None if limit is None else Cell(limit.mean, limit.spread))
+        cells += [Cell(value) for value in _shares(guards[name])]
     return cells
 
 
@@ -85,6 +105,7 @@ def guard_notes(evaluation: Evaluation) -> tuple[str, ...]:
         f"KD: kernel distance of features (unbiased, cubic kernel), mean over {made.kd_subsets} subsets of "
         f"{made.kd_images:,} images ± their standard deviation; smaller is better, about 0 at "
         "best; unlike FD, it assumes no Gaussian features.",
+        *_limit_notes(evaluation),
         f"Precision: share of images within reach of a real one (as far as its neighbour number {made.neighbours}). "
         "Recall: share of real images within reach of a generated one. Density: real images that reach a generated "
         f"one, over {made.neighbours}; about 1 at best. Coverage: share of real images that reach a generated one. A "
@@ -95,6 +116,17 @@ def guard_notes(evaluation: Evaluation) -> tuple[str, ...]:
     )
 
 
+def _limit_notes(evaluation: Evaluation) -> tuple[str, ...]:
+    limits = [measure.limit for method in evaluation.methods for measure in method.columns.values() if measure.limit]
+    if not limits:
+        return ()
+    return (
+        f"FD∞: FD extrapolated from {limits[0].images:,} and {evaluation.images:,} to infinitely many images, "
+        "mean over blocks ± standard deviation of one block; FD falls with the number of images, more for one method "
+        "than for another. What few real images add is still in it.",
+    )
+
+
 def guards_data(evaluation: Evaluation) -> Data:
     """All guards, unrounded, a row for each number; ``jackknife`` is the spread of FD from one block."""
     rows: list[tuple[Value, ...]] = []
@@ -102,6 +134,7 @@ def guards_data(evaluation: Evaluation) -> Data:
         rows += [(method.name, method.label, *row) for row in _gain_rows(method)]
         for name, guard in method.guards.items():
             rows += [(method.name, method.label, *row) for row in _guard_rows(name, guard)]
+        rows += [(method.name, method.label, *row) for row in _limit_rows(method)]
     for name, guard in evaluation.guards.real.items():
         rows += [("floor", "Real against real images", *row) for row in _guard_rows(name, guard)]
     return Data(("name", "label", "extractor", "guard", "part", "value", "spread"), tuple(rows))
@@ -117,6 +150,16 @@ def _gain_rows(method: Method) -> list[tuple[Value, ...]]:
     if gain is not None:
         rows += [("", "gain searched", "train", gain.searched, None), ("", "gain", "held-out", gain.held_out, None)]
         rows.append(("", "gain kept", "held-out", gain.kept, None))
+    return rows
+
+
+def _limit_rows(method: Method) -> list[tuple[Value, ...]]:
+    rows: list[tuple[Value, ...]] = []
+    for key, measure in method.columns.items():
+        extractor, _, part = key.rpartition("/")
+        if measure.limit is not None:
+            rows.append((extractor, f"FD of {measure.limit.images} images", part, measure.limit.half, None))
+            rows.append((extractor, "FD extrapolated", part, measure.limit.mean, measure.limit.spread))
     return rows
 
 

@@ -24,6 +24,7 @@ from lcsc.report.records import (
     Generation,
     Guard,
     Hindsight,
+    Limit,
     Measure,
     Method,
     Rows,
@@ -109,7 +110,11 @@ def _hindsight(fields: Fields, key: str, methods: Sequence[Method]) -> Hindsight
 
 
 def _measure(fields: Fields) -> Measure:
-    return Measure(fields.numbers("values"), fields.number("mean"), fields.number("spread"))
+    limit = None
+    if "limit" in fields:
+        far, half = fields.child("limit"), fields.child("half")
+        limit = Limit(far.number("mean"), far.number("spread"), half.whole("images"), half.number("mean"))
+    return Measure(fields.numbers("values"), fields.number("mean"), fields.number("spread"), limit)
 
 
 def _one_block(measure: Measure, key: str, guards: Mapping[str, Guard]) -> Measure:

@@ -24,6 +24,17 @@ class Measure:
     values: tuple[float, ...]
     mean: float
     spread: float
+    limit: Limit | None = None
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The distance extrapolated to infinitely many images, and that of ``images``, half as many as in a block."""
+
+    mean: float
+    spread: float
+    images: int
+    half: float
 
 
 def one_block_spread(blocks: float, jackknife: float | None) -> float:
