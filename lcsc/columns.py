@@ -15,7 +15,7 @@ from lcsc.errors import InputError
 from lcsc.extractors import Extractor
 from lcsc.metrics.frechet import statistics_distance
 from lcsc.metrics.reference_file import ReferenceFile
-from lcsc.protocol import require_protocol
+from lcsc.protocol import distance_name, require_protocol
 from lcsc.scoring import require_match, require_training_part
 
 PARTS = ("held-out", "train")
@@ -37,6 +37,11 @@ class Column:
     def key(self) -> str:
         """Such as ``mlp/held-out``."""
         return f"{self.extractor.name}/{self.part}"
+
+    @property
+    def distance(self) -> str:
+        """What the distance is called."""
+        return distance_name(self.extractor.name, self.extractor.measured.get("measure"))
 
 
 @dataclass(frozen=True)
@@ -155,8 +160,9 @@ def describe_columns(columns: Sequence[Column]) -> list[dict[str, Any]]:
                 "extractor": name,
                 "part": column.part,
                 "searched": column.searched,
-                "label": f"FD ({name}), {part} images",
+                "label": f"{column.distance}, {part} images",
                 "floor": floor,
+                **column.extractor.measured,
             }
         )
     return records

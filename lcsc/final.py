@@ -22,6 +22,7 @@ from lcsc.gain import with_gains
 from lcsc.guards import Guards
 from lcsc.metrics.extrapolation import FEWEST, Extrapolation, extrapolate
 from lcsc.progress import Progress
+from lcsc.protocol import distance_name
 from lcsc.reference_words import reference_words
 from lcsc.scoring import Context
 
@@ -230,11 +231,12 @@ def protocol_words(columns: Sequence[str], blocks: int) -> list[str]:
 
 def searched_words(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> list[str]:
     """A sentence for each method that lowered the distance of another extractor than the one that chooses."""
-    chooser = next((column.extractor for column in columns if column.searched), None)
-    found = [(row["label"], row.get("searched_extractor")) for row in rows]
+    chooser = next((column for column in columns if column.searched), None)
     return [
-        f"{label} lowered FD ({extractor['words']}) against the training images, with an extractor of its own; what "
-        f"stands for it in the table was chosen by FD ({chooser.name}), as for all methods."
-        for label, extractor in found
-        if extractor is not None and chooser is not None and extractor["sha256"] != chooser.identity
+        f"{row['label']} lowered {distance_name(found['words'], found.get('measure'))} against the training images, with "
+        f"an extractor of its own; what stands for it in the table was chosen by {chooser.distance}, as for all methods."
+        for row in rows
+        if (found := row.get("searched_extractor")) is not None
+        and chooser is not None
+        and found["sha256"] != chooser.extractor.identity
     ]

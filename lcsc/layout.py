@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from lcsc.config import data_id, extractor_id
+from lcsc.config.settings import INCEPTION_WEIGHTS
 
 RESULTS = "results"
 Role = Literal["search", "held_out"]
@@ -25,6 +26,13 @@ def extractor_file(config: Mapping[str, Any], run: str, role: Role, results: str
 def reference_file(config: Mapping[str, Any], run: str, role: Role, part: str, results: str = RESULTS) -> str:
     """The statistics of one part of the images of ``run`` for one of its extractors."""
     return reference_path(config, run, config["runs"][run]["extractors"][role], part, results)
+
+
+def weights_path(config: Mapping[str, Any], name: str, results: str = RESULTS) -> str | None:
+    """The weights of the extractor called ``name``: the file it names, else where they are fetched to, else None."""
+    entry = config["extractors"][name]
+    fetched = f"{results}/shared/weights/{INCEPTION_WEIGHTS[entry['mode']]}" if entry["kind"] == "inception" else None
+    return entry.get("weights") or fetched
 
 
 def extractor_path(config: Mapping[str, Any], name: str, results: str = RESULTS) -> str:

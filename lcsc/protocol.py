@@ -40,14 +40,19 @@ class Protocol:
 
     def words(self) -> str:
         """The protocol as a sentence for people."""
-        extractor = self.extractor.get("words", self.extractor["name"])
+        named = distance_name(self.extractor.get("words", self.extractor["name"]), self.extractor.get("measure"))
         part = "training" if self.reference["part"] == "train" else self.reference["part"]
         return (
-            f"FD ({extractor}): Fréchet distance in float64 between {self.images:,} generated images "
+            f"{named}: Fréchet distance in float64 between {self.images:,} generated images "
             f"({self.nfe} network evaluation{'s' if self.nfe != 1 else ''} each, {self.purpose} noise of seed "
             f"{self.seed}, {'rounded to uint8' if self.quantised else 'not rounded'}) and the "
             f"{part} images of {self.reference['data']}, on {self.device}."
         )
+
+
+def distance_name(words: str, measure: str | None = None) -> str:
+    """What a Fréchet distance is called: by its ``measure`` such as "FID (clean)", else FD with its extractor."""
+    return measure or f"FD ({words})"
 
 
 def require_protocol(found: str, expected: str, where: str) -> None:

@@ -104,6 +104,7 @@ class Context:
                 "sha256": extractor.identity,
                 "dimension": extractor.dimension,
                 **({"words": extractor.words} if extractor.words != extractor.name else {}),
+                **extractor.measured,
             },
             reference={**reference.about, "identity": reference.identity},
             device=self.device.type,

@@ -50,7 +50,7 @@ class Measures:
     def about(self) -> dict[str, Any]:
         """What is measured, as JSON holds it."""
         columns = [
-            {"key": key, "extractor": extractor.name, "searched": place == 0}
+            {"key": key, "extractor": extractor.name, "searched": place == 0, **extractor.measured}
             for place, (key, extractor) in enumerate(zip(self.keys, self.extractors, strict=True))
         ]
         protocols = {

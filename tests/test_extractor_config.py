@@ -9,8 +9,11 @@ import pytest
 from small_workflow import CONFIG
 from test_config import refusal
 
+from lcsc import layout
 from lcsc.config import extractor_id, resolve, step_settings
 
+INCEPTION = {"kind": "inception"}
+DINO = {"kind": "dinov2", "weights": "dino.pth", "sha256": "0" * 64, "architecture": "vit_small_patch14_dinov2"}
 EFFICIENTNET = {"kind": "efficientnet_lite0", "size": 32}
 
 
@@ -40,7 +43,11 @@ def test_ids_of_classifiers_are_what_they_were():
     [({**EFFICIENTNET, "size": 40}, ["eff.size: found 40", "at least 32 and a multiple of 32"]),
      ({**EFFICIENTNET, "resize": "nearest"}, ['eff.resize: found "nearest"', "one of bilinear-antialias"]),
      ({**EFFICIENTNET, "data": "digits"}, ["eff.data: found a key of classifier", "one of kind, resize, size"]),
-     ({**EFFICIENTNET, "kind": "resnet"}, ['eff.kind: found "resnet"', "one of classifier, efficientnet_lite0"]),
+     ({**EFFICIENTNET, "kind": "resnet"}, ['eff.kind: found "resnet"', "inception, efficientnet_lite0, dinov2"]),
+     ({**INCEPTION, "mode": "dirty"}, ['eff.mode: found "dirty"', "one of clean, legacy_pytorch, legacy_tensorflow"]),
+     ({**INCEPTION, "sha256": "f58"}, ['eff.sha256: found "f58"', "64 hexadecimal digits or null"]),
+     ({**DINO, "std": [0.2, 0, 0.2]}, ["eff.std[1]: found 0", "above 0"]),
+     ({"kind": "dinov2", "weights": "x"}, ["eff.sha256: found nothing", "64 hexadecimal digits"]),
      ({"kind": "classifier"}, ["eff.data: found nothing"])],
 )  # fmt: skip
 def test_a_kind_s_section_is_judged_by_its_own_keys(entry, parts):
@@ -54,3 +61,24 @@ def test_two_of_one_network_do_not_judge_each_other():
     )
     assert "extractors.held_out: found 'big' of the kind that 'eff' has" in message
     assert resolve(with_extractors({"search": "cnn", "held_out": "eff"}, eff=EFFICIENTNET))
+
+
+def test_where_weights_lie_changes_no_id_and_which_they_are_does():
+    def found(**other):
+        config = resolve(with_extractors(inc={**INCEPTION, **other}))
+        return extractor_id(config, "inc"), step_settings(config, None, "extractor", name="inc")
+
+    plain = found()
+    assert found(weights="elsewhere.pt") == plain
+    assert found(sha256="0" * 64)[0] != plain[0]
+    assert plain[1] == {"name": "inc", "kind": "inception", "mode": "clean", "sha256": None, "resize": None}
+
+
+def test_weights_are_those_named_or_fetched():
+    entries = {"inc": INCEPTION, "own": {**INCEPTION, "weights": "w.pt"}, "dino": DINO, "eff": EFFICIENTNET}
+    config = resolve(with_extractors(**entries))
+    found = {name: layout.weights_path(config, name, "r") for name in (*entries, "cnn")}
+    fetched = "r/shared/weights/inception-2015-12-05.pt"
+    assert found == {"inc": fetched, "own": "w.pt", "dino": "dino.pth", "eff": None, "cnn": None}
+    legacy = resolve(with_extractors(inc={**INCEPTION, "mode": "legacy_pytorch"}))
+    assert layout.weights_path(legacy, "inc").endswith("/pt_inception-2015-12-05-6726825d.pth")

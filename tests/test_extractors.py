@@ -69,7 +69,7 @@ def test_images_of_another_shape_are_refused(saved):
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"kind": "magic"}, "kind is 'magic', expected one of classifier, efficientnet_lite0"),
+    [({"kind": "magic"}, "kind is 'magic', expected one of classifier, dinov2, efficientnet_lite0, inception"),
      ({"architecture": "rnn"}, "architecture is 'rnn', expected one of cnn, mlp"),
      ({"dimension": 0}, "expected a positive dimension"),
      ({"dimension": 7}, "does not hold a cnn body"),

@@ -89,7 +89,12 @@ def _add_making(commands: Any) -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder for last weights, EMAs and manifest.json")
     parser = command(commands, "extractor", "make a feature extractor's file; a classifier is trained on images")
     parser.add_argument("--data", type=Path, help="training images (train.npz), for one that is trained")
+    parser.add_argument("--weights", type=Path, help="the file of its weights, for inception and dinov2")
     parser.add_argument("--output", type=Path, required=True, help="the extractor's file (.safetensors)")
+    text = "download the weights of an extractor, check them, and write nothing else; the one step that has a network"
+    parser = command(commands, "fetch", text, settings=False)
+    parser.add_argument("name", help="inception-2015-12-05.pt or pt_inception-2015-12-05-6726825d.pth")
+    parser.add_argument("--output", type=Path, required=True, help="the file to write")
     parser = command(commands, "reference", "compute the statistics of real images, or check published ones")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--images", type=Path, help="train.npz or held-out.npz")

@@ -90,7 +90,15 @@ def extractor(options: argparse.Namespace) -> None:
             else:
                 from lcsc.extractors.making import make_extractor
 
-                make_extractor(settings, options.output)
+                make_extractor(settings, options.output, options.weights)
+    logger.info("wrote %s", options.output)
+
+
+def fetch(options: argparse.Namespace) -> None:
+    """``lcsc fetch``."""
+    from lcsc.extractors.weights import fetch as run
+
+    run(options.name, options.output)
     logger.info("wrote %s", options.output)
 
 

@@ -22,6 +22,9 @@ DISTILLATION = "distillation"
 # of all images, then for the gradient. Known here, since the workflow imports nothing heavy.
 SHARD_COUNTS = (1, 2, 4, 8, 16)
 GRADIENT_METHODS = ("gradient",)
+# The published files of Inception's weights, by mode.
+TORCHSCRIPT, PYTORCH_FID = "inception-2015-12-05.pt", "pt_inception-2015-12-05-6726825d.pth"
+INCEPTION_WEIGHTS = {"clean": TORCHSCRIPT, "legacy_pytorch": PYTORCH_FID, "legacy_tensorflow": TORCHSCRIPT}
 
 
 def data_id(config: Section, name: str) -> str:
@@ -105,7 +108,8 @@ def _images(entry: Section) -> dict[str, Any]:
 def _extractor(config: Section, name: str) -> dict[str, Any]:
     entry = {key: value for key, value in config["extractors"][name].items() if key != "data"}
     if "data" not in config["extractors"][name]:
-        return {"name": name, **entry}  # nothing is trained
+        # Nothing is trained; where the weights are makes no difference, which sha256 they have does.
+        return {"name": name, **{key: value for key, value in entry.items() if key != "weights"}}
     if entry["pixels"] is None:
         del entry["pixels"]  # an extractor without is the one it was before there were any
     trained_on = data_id(config, config["extractors"][name]["data"])

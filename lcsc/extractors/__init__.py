@@ -18,7 +18,7 @@ from torch import nn
 
 from lcsc.checkpoints.safetensors_files import SafetensorsFormat
 from lcsc.errors import InputError
-from lcsc.extractors import classifier, efficientnet, pixels, resizing
+from lcsc.extractors import classifier, dinov2, efficientnet, inception, pixels, resizing
 from lcsc.extractors.parts import InParts
 from lcsc.files import canonical_json, sha256_of
 
@@ -57,9 +57,14 @@ class Extractor:
         return f"{self.name}: {self.about['architecture']} + pixels" if self.about.get("pixels") else self.name
 
     @property
+    def measured(self) -> dict[str, str]:
+        """What records add where its Fréchet distance is not called FD: ``measure``, such as "FID (clean)"."""
+        return {"measure": str(self.about["measure"])} if "measure" in self.about else {}
+
+    @property
     def record(self) -> dict[str, str]:
         """What records of a search name as the extractor whose distance it lowered."""
-        return {"name": self.name, "words": self.words, "sha256": self.identity}
+        return {"name": self.name, "words": self.words, "sha256": self.identity, **self.measured}
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Features float32 [B, dimension] of ``images``, differentiable with respect to them."""
@@ -94,7 +99,7 @@ def load_extractor(path: Path | str, device: torch.device | str = "cpu") -> Extr
     path = Path(path)
     stored = SafetensorsFormat().read(path)
     about = _about(path, stored.metadata)
-    module = LOADERS[about["kind"]](path, stored.tensors, about)
+    module = LOADERS[about["kind"]](path, stored.tensors, about, torch.device(device))
     return Extractor(
         name=str(about["name"]),
         dimension=pixels.dimension(about),
@@ -127,7 +132,7 @@ def _about(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     return about
 
 
-def _load_classifier(path: Path, tensors: Tensors, about: Mapping[str, Any]) -> nn.Module:
+def _load_classifier(path: Path, tensors: Tensors, about: Mapping[str, Any], device: torch.device) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         body = classifier.build_body(
             str(about.get("architecture")), resizing.body_shape(about), int(about["dimension"])
@@ -137,22 +142,39 @@ def _load_classifier(path: Path, tensors: Tensors, about: Mapping[str, Any]) -> 
     return pixels.attach(resizing.attach(body, about), about)
 
 
-def _load_efficientnet(path: Path, tensors: Tensors, about: Mapping[str, Any]) -> nn.Module:
+def _load_efficientnet(path: Path, tensors: Tensors, about: Mapping[str, Any], device: torch.device) -> nn.Module:
     with _fitting(path, "network of EfficientNet-Lite0"):
         body = efficientnet.load_body(tensors)
-    return InParts(resizing.attach(body, about), int(about["resize"]["size"]))
+    return _in_parts(resizing.attach(body, about), about)
+
+
+def _load_inception(path: Path, tensors: Tensors, about: Mapping[str, Any], device: torch.device) -> nn.Module:
+    with _fitting(path, f"network of Inception, {about.get('mode')}"):
+        return _in_parts(inception.load_body(tensors, about, device), about)
+
+
+def _load_dinov2(path: Path, tensors: Tensors, about: Mapping[str, Any], device: torch.device) -> nn.Module:
+    with _fitting(path, f"network of {about.get('architecture')}"):
+        body = dinov2.load_body(tensors, about)
+    return _in_parts(resizing.attach(body, about), about)
+
+
+def _in_parts(module: nn.Module, about: Mapping[str, Any]) -> nn.Module:
+    return InParts(module, int(about["resize"]["size"]))
 
 
 @contextmanager
 def _fitting(path: Path, what: str) -> Iterator[None]:
     try:
         yield
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
+    except (RuntimeError, KeyError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:300]
         raise InputError(f"{path}: does not hold a {what} ({reason}); make it again") from error
 
 
-LOADERS: dict[str, Callable[[Path, Tensors, Mapping[str, Any]], nn.Module]] = {
+LOADERS: dict[str, Callable[[Path, Tensors, Mapping[str, Any], torch.device], nn.Module]] = {
     classifier.KIND: _load_classifier,
+    dinov2.KIND: _load_dinov2,
     efficientnet.KIND: _load_efficientnet,
+    inception.KIND: _load_inception,
 }

@@ -23,6 +23,11 @@ _FILTERS = ("bilinear", "bicubic")
 EXACT = tuple(f"pil-{name}" for name in _FILTERS)
 DIFFERENTIABLE = tuple(f"{name}-antialias" for name in _FILTERS)
 MODES = (*EXACT, *DIFFERENTIABLE)
+# The differentiable filter that comes nearest to each exact one; those of clean-fid are of the kind `inception`.
+TWINS = {
+    **dict(zip(EXACT, DIFFERENTIABLE, strict=True)),
+    **{"clean": "bicubic-antialias", "legacy_pytorch": "bilinear-antialias", "legacy_tensorflow": "bilinear-antialias"},
+}
 
 
 class Antialiased(nn.Module):
@@ -77,9 +82,10 @@ def check(about: Mapping[str, Any], where: str) -> None:
     if resize is None:
         return
     size, mode = (resize.get(key) if isinstance(resize, dict) else None for key in ("size", "mode"))
-    if not isinstance(size, int) or size < 1 or mode not in MODES:
+    modes = (about["mode"], *DIFFERENTIABLE) if about.get("mode") else MODES
+    if not isinstance(size, int) or size < 1 or mode not in modes:
         raise InputError(
-            f"{where}: resize is {resize!r}, expected a positive 'size' and a 'mode' of {', '.join(MODES)}; write "
+            f"{where}: resize is {resize!r}, expected a positive 'size' and a 'mode' of {', '.join(modes)}; write "
             "the extractor again"
         )
 
@@ -116,7 +122,8 @@ def write_twin(extractor: Path, output: Path) -> None:
     about = dict(load_extractor(extractor).about)
     if differentiable(about):
         raise InputError(f"{extractor}: is differentiable, expected one that is not; search with it as it is")
-    mode = about["resize"]["mode"].replace("pil-", "") + "-antialias"
-    about |= {"name": f"{about['name']}-twin", "resize": {**about["resize"], "mode": mode}}
+    resize = {**about["resize"], "mode": TWINS[about["resize"]["mode"]]}
+    about |= {"name": f"{about['name']}-twin", "resize": resize}
+    about.pop("measure", None)
     tensors = SafetensorsFormat().read(extractor).tensors
     SafetensorsFormat().write(output, tensors, {"about": canonical_json(about)})

@@ -69,7 +69,7 @@ def _label(methods: Sequence[Method]) -> str:
 def costs_text(runs: Sequence[TracedRun]) -> str:
     """The table as plain text with aligned columns."""
     data, columns = costs_data(runs), runs[0].columns
-    lines = [["", *(word for column in columns for word in (f"FD ({column.extractor})", "range"))]]
+    lines = [["", *(word for column in columns for word in (column.distance, "range"))]]
     lines[0] += [*(name for name, _ in WORK), "gain kept"]
     for row in data.rows:
         cells = [str(row[1]) if row[0] != BASE else "Best EMA"]

@@ -77,9 +77,9 @@ def headline(evaluation: Evaluation, selections: Sequence[Selection], tuned: str
     if searched is not None and searched != column:
         times = ratio(compare_to_base(method, evaluation, searched))
         did = "was searched" if own is None else "chose it"
-        sentence += f" By the extractor that {did}, FD ({searched.extractor}), it is {times}."
+        sentence += f" By the extractor that {did}, {searched.distance}, it is {times}."
     if own is not None:
-        sentence += f" What it lowered is FD ({own.words})."
+        sentence += f" What it lowered is {own.distance}."
     caveats = [tuned] if tuned else []
     caveats += ["A searched distance alone is no evidence."] if column.searched else []
     caveats += [f"It {kept_words(method)}."] if is_flagged(method) else []

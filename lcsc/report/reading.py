@@ -75,6 +75,7 @@ def _column(fields: Fields) -> Column:
         searched=fields.flag("searched"),
         label=fields.text("label"),
         floor=fields.number("floor"),
+        measure=fields.text("measure") if "measure" in fields else "",
     )
 
 
@@ -99,7 +100,7 @@ def _searched(fields: Fields) -> Searched | None:
     if "searched_extractor" not in fields or fields.raw("searched_extractor") is None:
         return None
     found = fields.child("searched_extractor")
-    return Searched(found.text("name"), found.text("words"))
+    return Searched(found.text("name"), found.text("words"), found.text("measure") if "measure" in found else "")
 
 
 def _hindsight(fields: Fields, key: str, methods: Sequence[Method]) -> Hindsight:

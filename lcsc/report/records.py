@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lcsc.protocol import distance_name
 from lcsc.report.numbers import distance_decimals
 
 REAL = "real images"  # the name of the row of real held-out images among samples; no method can have it
@@ -102,6 +103,12 @@ class Searched:
 
     name: str
     words: str
+    measure: str = ""
+
+    @property
+    def distance(self) -> str:
+        """What the distance is called."""
+        return distance_name(self.words, self.measure)
 
 
 @dataclass(frozen=True)
@@ -117,6 +124,12 @@ class Column:
     searched: bool
     label: str
     floor: float
+    measure: str = ""
+
+    @property
+    def distance(self) -> str:
+        """What the distance is called."""
+        return distance_name(self.extractor, self.measure)
 
 
 @dataclass(frozen=True)
@@ -174,6 +187,11 @@ class Evaluation:
     def searched_extractor(self) -> str:
         """The extractor that chose among finalists, and that searches without one of their own lowered."""
         return next((column.extractor for column in self.columns if column.searched), "")
+
+    @property
+    def choosing_distance(self) -> str:
+        """What the distance by that extractor is called."""
+        return next((column.distance for column in self.columns if column.searched), "")
 
 
 @dataclass(frozen=True)

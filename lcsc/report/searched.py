@@ -47,9 +47,9 @@ def own_notes(evaluation: Evaluation) -> tuple[str, ...]:
     who: dict[str, list[str]] = {}
     for method in evaluation.methods:
         if (found := own_extractor(method, evaluation)) is not None:
-            who.setdefault(found.words, []).append(method.label)
-    chose = evaluation.searched_extractor
+            who.setdefault(found.distance, []).append(method.label)
+    chose = evaluation.choosing_distance
     return tuple(
-        f"FD ({words}), which no column shows, was lowered by {', '.join(labels)}; chosen by FD ({chose}), as all are."
-        for words, labels in who.items()
+        f"{distance}, which no column shows, was lowered by {', '.join(labels)}; chosen by {chose}, as all are."
+        for distance, labels in who.items()
     )

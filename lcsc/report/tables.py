@@ -77,7 +77,7 @@ def result_table(evaluation: Evaluation, best: str = "") -> Table:
     columns = sorted(evaluation.columns, key=lambda c: (c.part != "held-out", not c.searched, c.extractor))
     parts = sorted({part for m in evaluation.methods for part in m.neighbours}, key=lambda p: p != "train")
     headings = [
-        Heading(f"Against {PARTS.get(c.part, c.part)}", f"FD ({c.extractor})", c.key, c.searched, evaluation.decimals)
+        Heading(f"Against {PARTS.get(c.part, c.part)}", c.distance, c.key, c.searched, evaluation.decimals)
         for c in columns
     ]
     headings += [Heading(NEIGHBOURS, PARTS.get(part, part).removesuffix("s"), f"nearest/{part}") for part in parts]

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -144,6 +145,19 @@ def extractor_entry(extractor):
 def trained_extractors():
     """The ids of the extractors that are trained here."""
     return [name for name in EXTRACTORS if "data" in extractor_entry(name)]
+
+
+def weights_option(wildcards):
+    """The option of `lcsc extractor` that names the weights; a space where there are none."""
+    path = layout.weights_path(CONFIG, EXTRACTORS[wildcards.extractor])
+    return f"--weights {shlex.quote(path)}" if path else " "
+
+
+def fetched_weights(wildcards):
+    """The weights that are fetched first: those of an extractor that needs some and names no file."""
+    path = layout.weights_path(CONFIG, EXTRACTORS[wildcards.extractor])
+    given = extractor_entry(wildcards.extractor).get("weights")
+    return [path] if path and not given else []
 
 
 def extractor_data(extractor):

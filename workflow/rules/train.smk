@@ -54,8 +54,24 @@ rule train_extractor:
         " --device {resources.device} --log {log:q} --timing {output.timing:q}"
 
 
-# Extractors whose weights come from elsewhere see no image.
+# A local rule, since it alone needs a network: nodes of a cluster have none. A file that `weights` of the extractor
+# names is taken as it is.
+rule fetch_weights:
+    output:
+        "results/shared/weights/{weights}",
+    log:
+        "logs/shared/fetch-{weights}.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "lcsc fetch {wildcards.weights:q} --output {output:q} --log {log:q}"
+
+
+# Extractors whose weights come from elsewhere see no image. Where the weights lie changes nothing, which they are does:
+# so their place is a resource, for which nothing runs again, and their checksum is among the settings.
 rule make_extractor:
+    input:
+        weights=fetched_weights,
     output:
         extractor="results/shared/extractors/{extractor}.safetensors",
         timing="results/shared/timings/extractor-{extractor}.json",
@@ -70,14 +86,15 @@ rule make_extractor:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=2000,
+        mem_mb=4000,
         runtime=10,
+        weights=weights_option,
     params:
         settings=lambda wildcards: settings(
             "extractor", name=EXTRACTORS[wildcards.extractor]
         ),
     shell:
-        "lcsc extractor --settings {params.settings:q} --output {output.extractor:q} --log {log:q}"
+        "lcsc extractor --settings {params.settings:q} {resources.weights} --output {output.extractor:q} --log {log:q}"
         " --timing {output.timing:q}"
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lcsc.protocol import distance_name
 from lcsc.report.drawing import Drawing
 from lcsc.report.figures.labels import spread_apart
 from lcsc.report.figures.panels import Panel, alt_text, caption, detail_labels, make_panels
@@ -126,7 +127,7 @@ def _set_axes(axes: Axes, panel: Panel, counts: Mapping[str, int], selections: S
     else:
         axes.set_xlim(0, max([1, *ends]))
     axes.set_xlabel(words)
-    words = f"FD ({fit(panel.extractor)}), training images" if panel.extractor else "Score"
+    words = f"{distance_name(fit(panel.extractor), panel.measure)}, training images" if panel.extractor else "Score"
     scores = sorted(score for one in panel.traces for score in one.scores if score is not None)
     # The worst candidates of a population lie far away; the range shows what is near the baselines.
     shown = [*scores[: max(1, round(0.97 * len(scores)))], *panel.lines.values()]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lcsc.protocol import distance_name
 from lcsc.report.courses import Spent, Trace, TracedRun
 from lcsc.report.drawing import Data, Drawing
 from lcsc.report.headline import compare_to_base
@@ -187,7 +188,7 @@ def _set_axes(axes: Axes, axis: str, column: Column, runs: Sequence[TracedRun]) 
     for each in (axes.xaxis, axes.yaxis):
         each.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     if axis == "equivalents":
-        axes.set_title(f"FD ({fit(column.extractor)})")
+        axes.set_title(distance_name(fit(column.extractor), column.measure))
         axes.set_title(
             "searched" if column.searched else "seen by no search",
             loc="right", fontsize=9, fontweight="normal", color=MUTED,
@@ -211,5 +212,5 @@ def _alt(runs: Sequence[TracedRun], names: Sequence[str], labels: Mapping[str, s
             line = _line(runs, name, column, "equivalents")
             if line is not None:
                 ends.append(f"{labels[name]} {ratio(line.middle[-1])} after {short(line.work[-1])}")
-        sentences.append(f"FD ({column.extractor}) over the best EMA's: {', '.join(ends)}.")
+        sentences.append(f"{column.distance} over the best EMA's: {', '.join(ends)}.")
     return f"Distance over evaluations and over seconds. {' '.join(sentences)}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from lcsc.protocol import distance_name
 from lcsc.report.figures.traces import WINDOW, Trace
 from lcsc.report.numbers import short
 from lcsc.report.records import Baselines, Evaluation, Generation, Selection
@@ -28,6 +29,12 @@ class Panel:
     traces: tuple[Trace, ...]
     lines: Mapping[str, float]
     labels: Mapping[str, str]
+    measure: str = ""
+
+    @property
+    def distance(self) -> str:
+        """What the distance is called."""
+        return distance_name(self.extractor, self.measure)
 
 
 def make_panels(
@@ -40,9 +47,11 @@ def make_panels(
     """A panel for each searched extractor, that which chose first; it has the baselines' lines."""
     chose = evaluation.searched_extractor
     found: dict[str, list[Trace]] = {}
+    measures = {column.extractor: column.measure for column in evaluation.columns}
     for one, selection in zip(traces, selections, strict=True):
         own = own_extractor(selection, evaluation)
         found.setdefault(own.name if own is not None else chose, []).append(one)
+        measures |= {} if own is None else {own.name: own.measure}
     scored = {name: entry.score for name in LINES if (entry := baselines.best(name)) and entry.score is not None}
     panels = []
     for extractor in sorted(found, key=lambda name: name != chose):
@@ -51,7 +60,9 @@ def make_panels(
             start = _best_start(found[extractor], generations)
             lines = {} if start is None else {"ema": start}
             labels = {"ema": "Best EMA-shaped start"}
-        panels.append(Panel(extractor, extractor == chose, tuple(found[extractor]), lines, labels))
+        panels.append(
+            Panel(extractor, extractor == chose, tuple(found[extractor]), lines, labels, measures.get(extractor, ""))
+        )
     return panels
 
 
@@ -70,7 +81,7 @@ def detail_labels(panels: Sequence[Panel], labels: Mapping[str, str]) -> dict[st
     """The label of each search, with its extractor where there are several."""
     several = len(panels) > 1
     return {
-        one.search: f"{labels[one.search]}, FD ({panel.extractor})" if several else labels[one.search]
+        one.search: f"{labels[one.search]}, {panel.distance}" if several else labels[one.search]
         for panel in panels
         for one in panel.traces
     }
@@ -81,7 +92,7 @@ def alt_text(panels: Sequence[Panel], labels: Mapping[str, str]) -> str:
     sentences = []
     for panel in panels:
         if len(panels) > 1:
-            sentences.append(f"By FD ({panel.extractor}):")
+            sentences.append(f"By {panel.distance}:")
         for one in panel.traces:
             best = one.course()
             if best and best[-1] is not None:

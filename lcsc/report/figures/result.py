@@ -55,7 +55,7 @@ def _draw_panel(axes: Axes, evaluation: Evaluation, column: Column, looks: Mappi
     for value in floor:
         axes.axvline(value, color=INK, linestyle=(0, (1, 1.6)), linewidth=1.2, zorder=1)
     _set_scale(axes, [*floor, *(method.columns[column.key].mean for method in evaluation.methods)])
-    axes.set_title(f"FD ({column.extractor})")
+    axes.set_title(column.distance)
     mark = column_mark(column, evaluation, "seen by no search")
     above: Mapping[str, Any] = {"xycoords": "axes fraction", "xytext": (0, 6), "textcoords": "offset points"}
     axes.annotate(mark, (1.03, 1.0), fontsize=9, color=MUTED, **above)
