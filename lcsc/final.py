@@ -233,8 +233,9 @@ def searched_words(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column])
     """A sentence for each method that lowered the distance of another extractor than the one that chooses."""
     chooser = next((column for column in columns if column.searched), None)
     return [
-        f"{row['label']} lowered {distance_name(found['words'], found.get('measure'))} against the training images, with "
-        f"an extractor of its own; what stands for it in the table was chosen by {chooser.distance}, as for all methods."
+        f"{row['label']} lowered {distance_name(found['words'], found.get('measure'))} against the training images, "
+        f"with an extractor of its own; what stands for it in the table was chosen by {chooser.distance}, as for all "
+        "methods."
         for row in rows
         if (found := row.get("searched_extractor")) is not None
         and chooser is not None
