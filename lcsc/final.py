@@ -208,6 +208,7 @@ def record(
         "protocol_words": [
             *protocol_words([found[0].words() for found in protocols.values()], blocks),
             *reference_words(columns, evaluation.images),
+            *dict.fromkeys(column.extractor.facts for column in columns if column.extractor.about.get("resize")),
             *searched_words(rows, columns),
         ],
         "columns": describe_columns(columns),

@@ -242,7 +242,8 @@ def _no_gradients(generator: Generator) -> InputError:
 
 def _not_differentiable(extractor: Extractor) -> InputError:
     return InputError(
-        f"extractor {extractor.name}: is not differentiable, expected one that is for a gradient search; name its twin "
-        f"with a differentiable resize (lcsc.extractors.resizing.write_twin) as the search's `extractor` and report "
-        f"with {extractor.name}, or use a value search such as evolution"
+        f"extractor {extractor.name}: is not differentiable, expected one that is for a gradient search; add its twin "
+        "to `extractors`, the same but for `resize: bicubic-antialias` (or bilinear-antialias), name that as "
+        f"`searches.NAME.extractor` and keep {extractor.name} to choose and to report, or use a value search such as "
+        "evolution"
     )

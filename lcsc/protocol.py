@@ -46,7 +46,17 @@ class Protocol:
             f"{named}: Fréchet distance in float64 between {self.images:,} generated images "
             f"({self.nfe} network evaluation{'s' if self.nfe != 1 else ''} each, {self.purpose} noise of seed "
             f"{self.seed}, {'rounded to uint8' if self.quantised else 'not rounded'}) and the "
-            f"{part} images of {self.reference['data']}, on {self.device}."
+            f"{part} images of {self.reference['data']}, on {self.device}.{self._variant_words()}"
+        )
+
+    def _variant_words(self) -> str:
+        """What a faster variant of an extractor costs, where the reference has it."""
+        if "variant_distance" not in self.reference:
+            return ""
+        features, distance = (float(self.reference[f"variant_{what}"]) for what in ("features", "distance"))
+        return (
+            f" It is a faster variant for searches: on these images its features differ from the exact ones by "
+            f"{features:.2%} of their spread, its distances by {distance:.2%}."
         )
 
 

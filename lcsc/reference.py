@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from lcsc.data import Part, load_part, to_float
 from lcsc.errors import InputError
 from lcsc.extractors import Extractor, load_extractor
+from lcsc.extractors.variants import deviation
 from lcsc.metrics.frechet import Reference, feature_statistics
 from lcsc.metrics.reference_file import write_reference
+from lcsc.progress import logger
 
 CHUNK = 512
 
@@ -51,4 +53,9 @@ def build_reference(images: Path, extractor_path: Path, output: Path, device: to
         "extractor_sha256": extractor.identity,
         "resize": extractor.resize_mode,
     }
+    if extractor.about.get("variant"):
+        exact = load_extractor(extractor_path, device, exact=True)
+        about |= deviation(features, real_features(exact, part.images, device))
+        logger.info("%s differs from the exact extractor by %s of the features' spread, %s of the distance",
+                    extractor.words, about["variant_features"], about["variant_distance"])  # fmt: skip
     write_reference(output, Reference.of(feature_statistics(features)), about)

@@ -63,6 +63,51 @@ def test_two_of_one_network_do_not_judge_each_other():
     assert resolve(with_extractors({"search": "cnn", "held_out": "eff"}, eff=EFFICIENTNET))
 
 
+def searched(name, method="gradient", **entries):
+    """The small configuration whose search ``tensor`` has an extractor of its own."""
+    config = with_extractors(**entries)
+    config["defaults"]["searches"]["own"] = {"method": method, "extractor": name}
+    return config
+
+
+HALF = {"variant": {"dtype": "bfloat16"}}
+
+
+def test_a_faster_variant_may_be_searched_and_may_not_choose_or_judge():
+    entries = {"eff": EFFICIENTNET, "half": {**EFFICIENTNET, **HALF}}
+    assert resolve(searched("half", **entries))["runs"]["tiny"]["searches"]["own"]["extractor"] == "half"
+    for role in ("search", "held_out"):
+        message = refusal(with_extractors({role: "half"}, **entries))
+        assert f"extractors.{role}: found 'half', a faster variant, expected an exact extractor" in message
+    assert "'own' of the kind" not in refusal(searched("half", **entries) | {"device": "tpu"})
+    message = refusal(searched("inc", inc={**INCEPTION, "resize": "bicubic-antialias", "variant": {"compile": True}}))
+    assert "inc.variant.compile: found true, expected false" in message
+
+
+def test_no_variant_leaves_the_id_as_it_was():
+    config, same = (resolve(with_extractors(eff={**EFFICIENTNET, **other})) for other in ({}, {"variant": None}))
+    assert extractor_id(config, "eff") == extractor_id(same, "eff")
+    assert extractor_id(config, "eff") != extractor_id(resolve(with_extractors(eff={**EFFICIENTNET, **HALF})), "eff")
+    cnn = {**CONFIG["extractors"]["cnn"], "stages": None, "width": None}
+    assert extractor_id(resolve(with_extractors(cnn=cnn)), "cnn") == extractor_id(resolve(CONFIG), "cnn")
+    wide = resolve(with_extractors(cnn={**cnn, "stages": 3}))
+    assert step_settings(wide, None, "extractor", name="cnn")["stages"] == 3
+    message = refusal(with_extractors(mlp={**CONFIG["extractors"]["mlp"], "stages": 2}))
+    assert "mlp.stages: found 2, expected null with 'architecture: mlp'" in message
+
+
+def test_a_search_along_gradients_needs_an_extractor_with_gradients():
+    message = refusal(searched("inc", inc=INCEPTION))
+    assert "searches.own.extractor: found 'inc', whose resizing has no gradient" in message
+    assert "add its twin to 'extractors', the same but for 'resize: bicubic-antialias'" in message
+    assert resolve(searched("inc", method="evolution", inc=INCEPTION))
+    assert resolve(searched("twin", inc=INCEPTION, twin={**INCEPTION, "resize": "bicubic-antialias"}))
+    chosen = with_extractors({"search": "inc"}, inc=INCEPTION)
+    assert "searches.tensor.extractor: found 'inc', whose resizing has no gradient" in refusal(chosen)
+    del chosen["defaults"]["searches"]["tensor"]
+    assert "fine_tune.adam.extractor: found 'inc', whose resizing has no gradient" in refusal(chosen)
+
+
 def test_where_weights_lie_changes_no_id_and_which_they_are_does():
     def found(**other):
         config = resolve(with_extractors(inc={**INCEPTION, **other}))

@@ -35,6 +35,23 @@ def test_bodies_give_features_of_any_image_shape(architecture, shape):
     assert isinstance(body[-1], nn.Linear)
 
 
+def test_a_cnn_with_stages_halves_the_sides_as_often_and_one_is_what_there_is_without():
+    torch.manual_seed(0)
+    plain = build_body("cnn", (1, 8, 8), 6)
+    torch.manual_seed(0)
+    one = build_body("cnn", (1, 8, 8), 6, stages=1)
+    assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), one.parameters(), strict=True))
+    assert [tuple(p.shape) for p in plain.parameters() if p.dim() > 1] == [
+        (16, 1, 3, 3), (32, 16, 3, 3), (32, 32, 3, 3), (6, 32 * 16)
+    ]  # fmt: skip
+    for shape, stages, places in (((1, 28, 28), 3, 16), ((3, 32, 32), 3, 16), ((1, 16, 16), 2, 16)):
+        body = build_body("cnn", shape, 6, stages=stages)
+        assert body[-1].in_features == 16 * 2**stages * places
+        assert body(torch.zeros(2, *shape)).shape == (2, 6)
+    assert build_body("cnn", (1, 8, 8), 6, stages=5, width=4)[-1].in_features == 4 * 8
+    assert build_body("mlp", (1, 8, 8), 6, width=40)[1].out_features == 40
+
+
 def test_a_loaded_extractor_is_the_saved_body_frozen(saved):
     path, body = saved
     extractor = load_extractor(path)

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lcsc.config.data_checks import data_problems, known_shape, statistics_problems
+from lcsc.config.extractor_checks import extractor_problems, role_problems, searched_problems
 from lcsc.config.generator_checks import generator_problems
 from lcsc.config.network_checks import network_problems
 from lcsc.config.problems import Problem
-from lcsc.config.search_checks import alike, gradient_problems, soup_problems, warm_start_problems
+from lcsc.config.search_checks import gradient_problems, soup_problems, warm_start_problems
 from lcsc.config.teacher_checks import teacher_problems
 from lcsc.config.words import found_in_words
 
@@ -31,8 +32,7 @@ def _problems(config: Section) -> Iterator[Problem]:
         yield from data_problems(("data", name), entry)
         yield from statistics_problems(("data", name, "statistics"), entry, config["extractors"])
     for name, entry in config["extractors"].items():
-        if "data" in entry:
-            yield from _reference(("extractors", name, "data"), entry["data"], config["data"], "data")
+        yield from extractor_problems(("extractors", name), entry, config["data"])
     for name, run in config["runs"].items():
         yield from _run(("runs", name), run, config)
 
@@ -41,7 +41,7 @@ def _run(place: tuple[str, ...], run: Section, config: Section) -> Iterator[Prob
     if place[-1] == "shared":
         yield Problem(place, "the name 'shared'", "another name", "results/shared is taken; rename the run")
     yield from _reference((*place, "data"), run["data"], config["data"], "data")
-    yield from _extractors(place, run, config["extractors"])
+    yield from role_problems(place, run, config["extractors"])
     yield from network_problems(place, run)
     if "network" in run:
         yield from generator_problems(place, run)
@@ -55,7 +55,9 @@ def _run(place: tuple[str, ...], run: Section, config: Section) -> Iterator[Prob
         yield Problem((*place, "train"), "nothing", "'train' or 'checkpoints'", "add one of them")
     for section in ("searches", "fine_tune"):
         for name, entry in (run[section] or {}).items():
-            yield from _searched((*place, section, name, "extractor"), entry["extractor"], run, config["extractors"])
+            gradients = entry.get("method", "gradient") == "gradient"
+            at = (*place, section, name, "extractor")
+            yield from searched_problems(at, entry["extractor"], run, config["extractors"], gradients=gradients)
     for name, search in run["searches"].items():
         images = search["images"] or run["evaluation"]["search"]["images"]
         yield from _search((*place, "searches", name), search, images)
@@ -69,44 +71,6 @@ def _run(place: tuple[str, ...], run: Section, config: Section) -> Iterator[Prob
 def _reference(place: tuple[str, ...], name: str, known: Section, what: str) -> Iterator[Problem]:
     if name not in known:
         yield Problem(place, found_in_words(name), f"a name in '{what}': {', '.join(known)}")
-
-
-def _extractor(place: tuple[str, ...], name: str, run: Section, extractors: Section) -> Iterator[Problem]:
-    """It must be there, and must have seen no held-out image."""
-    yield from _reference(place, name, extractors, "extractors")
-    trained_on = extractors[name].get("data")
-    if trained_on not in (None, run["data"]):
-        found = f"{name!r}, trained on {trained_on!r}"
-        expected = f"an extractor trained on {run['data']!r}"
-        yield Problem(place, found, expected, "another set's training images may be among the held-out ones")
-
-
-def _searched(place: tuple[str, ...], name: str | None, run: Section, extractors: Section) -> Iterator[Problem]:
-    """An extractor of a search's own must be as far from the held-out one as the run's own is."""
-    if name is None:
-        return
-    yield from _extractor(place, name, run, extractors)
-    kept = run["extractors"]["held_out"]
-    if name == kept:
-        way_out = "it is the run's extractors.held_out, by which the result is judged: take another"
-        yield Problem(place, repr(name), "an extractor that may be searched", way_out)
-    elif shared := alike(extractors[name], extractors[kept]):
-        found = f"{name!r} {shared} that the run's extractors.held_out, {kept!r}, has"
-        yield Problem(place, found, "an extractor of another kind", "what one learns the other learns too")
-
-
-def _extractors(place: tuple[str, ...], run: Section, extractors: Section) -> Iterator[Problem]:
-    for role, name in run["extractors"].items():
-        yield from _extractor((*place, "extractors", role), name, run, extractors)
-    searched, held_out = (extractors[name] for name in run["extractors"].values())
-    if run["extractors"]["search"] != run["extractors"]["held_out"] and (shared := alike(searched, held_out)):
-        found = f"{run['extractors']['held_out']!r} {shared} that {run['extractors']['search']!r} has"
-        way_out = "what one learns the other learns too: take another architecture"
-        yield Problem((*place, "extractors", "held_out"), found, "an extractor of another kind", way_out)
-    if run["extractors"]["search"] == run["extractors"]["held_out"]:
-        found = f"{run['extractors']['search']!r} twice"
-        way_out = "a searched metric alone is no evidence, add a second extractor"
-        yield Problem((*place, "extractors", "held_out"), found, "an extractor that no search uses", way_out)
 
 
 def _image_shape(place: tuple[str, ...], run: Section, data: Section) -> Iterator[Problem]:

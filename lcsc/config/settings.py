@@ -109,11 +109,16 @@ def _extractor(config: Section, name: str) -> dict[str, Any]:
     entry = {key: value for key, value in config["extractors"][name].items() if key != "data"}
     if "data" not in config["extractors"][name]:
         # Nothing is trained; where the weights are makes no difference, which sha256 they have does.
-        return {"name": name, **{key: value for key, value in entry.items() if key != "weights"}}
-    if entry["pixels"] is None:
-        del entry["pixels"]  # an extractor without is the one it was before there were any
+        return {"name": name, **_given(entry, "variant", without=("weights",))}
+    entry = _given(entry, "pixels", "stages", "width")
     trained_on = data_id(config, config["extractors"][name]["data"])
     return {"name": name, **entry, "data_id": trained_on, "threads": config["threads"]}
+
+
+def _given(entry: Section, *optional: str, without: tuple[str, ...] = ()) -> dict[str, Any]:
+    """``entry`` but for ``optional`` keys that are null: an extractor without is what it was before there were any."""
+    dropped = {*without, *(key for key in optional if entry[key] is None)}
+    return {key: value for key, value in entry.items() if key not in dropped}
 
 
 def _reference(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from torch import nn
 
 from lcsc.checkpoints.safetensors_files import SafetensorsFormat
 from lcsc.errors import InputError
-from lcsc.extractors import classifier, dinov2, efficientnet, inception, pixels, resizing
+from lcsc.extractors import classifier, dinov2, efficientnet, inception, pixels, resizing, variants
 from lcsc.extractors.parts import InParts
 from lcsc.files import canonical_json, sha256_of
 
@@ -54,7 +54,22 @@ class Extractor:
     @property
     def words(self) -> str:
         """The name for people; what its features are stands behind it where that is more than a body's."""
+        if found := self.about.get("variant"):
+            return f"{self.name}: {found['dtype']}{', compiled' if found['compile'] else ''}"
         return f"{self.name}: {self.about['architecture']} + pixels" if self.about.get("pixels") else self.name
+
+    @property
+    def facts(self) -> str:
+        """Network, dimension, input size, resizing and hashes in a sentence."""
+        about, weights = self.about, self.about.get("weights")
+        resize = about.get("resize")
+        shape = "×".join(map(str, self.image_shape)) if self.image_shape else "any size"
+        seen = f"resized to {resize['size']} pixels ({resize['mode']})" if resize else f"as they are ({shape})"
+        source = f", weights {weights['file']} with sha256 {weights['sha256'][:12]}" if weights else ""
+        return (
+            f"Extractor {self.name}: {self.dimension:,} features by {about.get('architecture', about['kind'])} of "
+            f"images {seen}{source}; its file has sha256 {self.identity[:12]}."
+        )
 
     @property
     def measured(self) -> dict[str, str]:
@@ -94,11 +109,13 @@ def save_tensors(path: Path | str, tensors: Tensors, about: Mapping[str, Any]) -
     SafetensorsFormat().write(Path(path), dict(tensors), {"about": canonical_json(record)})
 
 
-def load_extractor(path: Path | str, device: torch.device | str = "cpu") -> Extractor:
-    """Read an extractor file; :class:`InputError` where it is anything else."""
+def load_extractor(path: Path | str, device: torch.device | str = "cpu", *, exact: bool = False) -> Extractor:
+    """Read an extractor file; :class:`InputError` where it is anything else. ``exact`` leaves its variant out."""
     path = Path(path)
     stored = SafetensorsFormat().read(path)
     about = _about(path, stored.metadata)
+    if exact:
+        about.pop("variant", None)
     module = LOADERS[about["kind"]](path, stored.tensors, about, torch.device(device))
     return Extractor(
         name=str(about["name"]),
@@ -129,13 +146,18 @@ def _about(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
         raise InputError(f"{path}: kind is {about['kind']!r}, expected one of {', '.join(sorted(LOADERS))}")
     pixels.check(about, str(path))
     resizing.check(about, str(path))
+    variants.check(about, str(path))
     return about
 
 
 def _load_classifier(path: Path, tensors: Tensors, about: Mapping[str, Any], device: torch.device) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         body = classifier.build_body(
-            str(about.get("architecture")), resizing.body_shape(about), int(about["dimension"])
+            str(about.get("architecture")),
+            resizing.body_shape(about),
+            int(about["dimension"]),
+            about.get("stages"),
+            about.get("width"),
         )
     with _fitting(path, f"{about['architecture']} body"):
         body.load_state_dict(dict(tensors))
@@ -144,7 +166,7 @@ def _load_classifier(path: Path, tensors: Tensors, about: Mapping[str, Any], dev
 
 def _load_efficientnet(path: Path, tensors: Tensors, about: Mapping[str, Any], device: torch.device) -> nn.Module:
     with _fitting(path, "network of EfficientNet-Lite0"):
-        body = efficientnet.load_body(tensors)
+        body = variants.attach(efficientnet.load_body(tensors), about)
     return _in_parts(resizing.attach(body, about), about)
 
 
@@ -155,7 +177,7 @@ def _load_inception(path: Path, tensors: Tensors, about: Mapping[str, Any], devi
 
 def _load_dinov2(path: Path, tensors: Tensors, about: Mapping[str, Any], device: torch.device) -> nn.Module:
     with _fitting(path, f"network of {about.get('architecture')}"):
-        body = dinov2.load_body(tensors, about)
+        body = variants.attach(dinov2.load_body(tensors, about), about)
     return _in_parts(resizing.attach(body, about), about)
 
 

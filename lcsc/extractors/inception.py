@@ -25,6 +25,7 @@ from torch import nn
 
 from lcsc.config.settings import INCEPTION_WEIGHTS, PYTORCH_FID, TORCHSCRIPT
 from lcsc.data import to_bytes
+from lcsc.extractors import variants
 from lcsc.extractors.resizing import Antialiased
 from lcsc.extractors.weights import SOURCES, require_weights
 from lcsc.files import read_or_refuse
@@ -133,6 +134,7 @@ def load_body(tensors: Tensors, about: Mapping[str, Any], device: torch.device) 
         network: nn.Module = PytorchFid(tensors)
     else:
         network = _torchscript(tensors["torchscript"], device, resize_inside=exact and mode == "legacy_tensorflow")
+    network = variants.attach(network, about)
     return Inception(network, mode) if exact else DifferentiableInception(network, Antialiased(SIZE, resize))
 
 
@@ -149,7 +151,7 @@ def make(settings: Mapping[str, Any], weights: Path | None) -> tuple[dict[str, t
         "resize": {"size": SIZE, "mode": settings["resize"] or mode},
         "weights": {"file": name, "sha256": sha256},
     }
-    if settings["resize"] is None:
+    if settings["resize"] is None and not settings.get("variant"):
         about["measure"] = f"FID ({mode})"
     return _READERS[name](path), about
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from lcsc.errors import InputError
-from lcsc.extractors import LOADERS, dinov2, efficientnet, inception, resizing, save_tensors
+from lcsc.extractors import LOADERS, dinov2, efficientnet, inception, resizing, save_tensors, variants
 
 Made = tuple[Mapping[str, torch.Tensor], dict[str, Any]]
 
@@ -27,6 +27,9 @@ def make_extractor(
         raise InputError(f"extractor: kind is {kind!r}, expected one of {', '.join(sorted(MAKERS))}")
     tensors, about = MAKERS[kind](settings, weights)
     about = {"kind": kind, "name": name or str(settings.get("name", output.stem)), "image_shape": None, **about}
+    if settings.get("variant"):
+        about["variant"] = dict(settings["variant"])
+        variants.check(about, f"extractor {about['name']}")
     resizing.check(about, f"extractor {about['name']}")
     _try(tensors, about, weights or output)
     save_tensors(output, tensors, about)
@@ -34,9 +37,15 @@ def make_extractor(
 
 def _try(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any], where: Path) -> None:
     """Features of a grey image must be there and finite."""
-    with torch.inference_mode():
-        module = LOADERS[about["kind"]](where, tensors, about, torch.device("cpu")).eval()
-        features = module(torch.zeros(1, 3, 32, 32))
+    module = LOADERS[about["kind"]](where, tensors, about, torch.device("cpu")).eval()
+    try:
+        with torch.inference_mode():
+            features = module(torch.zeros(1, 3, 32, 32))
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise InputError(
+            f"extractor {about['name']}: cannot measure a grey image ({' '.join(str(error).split())[:300]}); change "
+            "its settings, such as `size`, to what the network takes"
+        ) from error
     if tuple(features.shape) != (1, about["dimension"]) or not torch.isfinite(features).all():
         raise InputError(
             f"{where}: features of a grey image have shape {list(features.shape)} or are not finite, expected "

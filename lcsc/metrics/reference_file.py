@@ -18,6 +18,8 @@ FORMAT, FORMAT_VERSION = "lcsc-reference", 1
 ABOUT = ("data", "part", "extractor", "extractor_sha256", "resize")
 # Where statistics come from that were not computed here.
 ORIGIN = "origin"
+# What some have besides: their origin, and how far a faster variant of an extractor is off.
+OPTIONAL = (ORIGIN, "variant_features", "variant_distance")
 
 
 @dataclass(frozen=True)
@@ -30,14 +32,14 @@ class ReferenceFile:
 
 
 def write_reference(path: Path, reference: Reference, about: Mapping[str, str]) -> None:
-    """Write ``reference`` with what it is of (keys of :data:`ABOUT`, and :data:`ORIGIN` if any) to ``path``."""
+    """Write ``reference`` with what it is of (keys of :data:`ABOUT`, and of :data:`OPTIONAL`) to ``path``."""
     from lcsc import __version__
 
     statistics = reference.statistics
     with replacing(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
         file.attrs.update({"format": FORMAT, "format_version": FORMAT_VERSION, "lcsc_version": __version__})
         file.attrs.update({"count": statistics.count, **{key: about[key] for key in ABOUT}})
-        file.attrs.update({ORIGIN: about[ORIGIN]} if ORIGIN in about else {})
+        file.attrs.update({key: about[key] for key in OPTIONAL if key in about})
         for name, values in _arrays(reference).items():
             file.create_dataset(name, data=values, track_times=False)
 
@@ -68,7 +70,7 @@ def _read_hdf5(path: Path) -> tuple[Reference, dict[str, str]]:
         if version != FORMAT_VERSION:
             raise InputError(f"{path}: format version {version}, expected {FORMAT_VERSION}; update lcsc")
         mean, covariance, factor = (_float64(file, name) for name in ("mean", "covariance", "factor"))
-        about = {key: str(file.attrs[key]) for key in (*ABOUT, *((ORIGIN,) if ORIGIN in file.attrs else ()))}
+        about = {key: str(file.attrs[key]) for key in (*ABOUT, *(key for key in OPTIONAL if key in file.attrs))}
         return Reference(Statistics(mean, covariance, int(file.attrs["count"])), factor), about
 
 

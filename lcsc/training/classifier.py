@@ -38,9 +38,15 @@ def train_extractor(
     _check(settings)
     output = Path(output)
     classes, targets = np.unique(part.labels, return_inverse=True)
+    if len(classes) < 2:
+        raise InputError(
+            f"{part.path}: found {len(classes)} label, expected two or more to train a classifier on; take an "
+            "extractor that needs no labels, such as `kind: efficientnet_lite0`"
+        )
+    size = {key: int(settings[key]) for key in ("stages", "width") if settings.get(key) is not None}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed("training", int(settings["seed"]), INITIAL_WEIGHTS))
-        body = build_body(str(settings["architecture"]), part.image_shape, int(settings["dimension"]))
+        body = build_body(str(settings["architecture"]), part.image_shape, int(settings["dimension"]), **size)
         head = nn.Sequential(nn.ReLU(), nn.Linear(int(settings["dimension"]), len(classes)))
     images = torch.from_numpy(to_float(part.images)).to(device)
     name = name or str(settings.get("name", output.stem))
@@ -49,6 +55,7 @@ def train_extractor(
         "kind": KIND,
         "name": name,
         "architecture": settings["architecture"],
+        **size,
         "dimension": int(settings["dimension"]),
         "image_shape": list(part.image_shape),
         "settings": dict(settings),
