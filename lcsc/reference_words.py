@@ -24,11 +24,7 @@ def reference_words(columns: Sequence[Column], images: int) -> list[str]:
 def _published(column: Column) -> str:
     origin = column.reference.about.get(ORIGIN)
     count = column.reference.reference.statistics.count
-    return (
-        f"FD ({column.extractor.name}), {column.part}: published statistics of {count:,} images ({origin})."
-        if origin
-        else ""
-    )
+    return f"{column.distance}, {column.part}: published statistics of {count:,} images ({origin})." if origin else ""
 
 
 def _singular(column: Column) -> str:
@@ -36,7 +32,7 @@ def _singular(column: Column) -> str:
     if not 0 < statistics.count <= statistics.dimension:
         return ""
     return (
-        f"FD ({column.extractor.name}), {column.part}: {statistics.count:,} real images for {statistics.dimension:,} "
+        f"{column.distance}, {column.part}: {statistics.count:,} real images for {statistics.dimension:,} "
         f"features, a covariance of rank {column.reference.reference.factor.shape[1]:,}: real images themselves are "
         "far from 0 then, and KD, which has no bias in their number, stands beside it."
     )

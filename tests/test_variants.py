@@ -10,6 +10,7 @@ import torch
 from test_efficientnet import SETTINGS, random_images
 from tiny import CPU
 
+from lcsc.data import prepare
 from lcsc.errors import InputError
 from lcsc.extractors import load_extractor
 from lcsc.extractors.making import make_extractor
@@ -48,13 +49,14 @@ def test_bfloat16_features_are_near_the_exact_ones_and_not_the_same(made):
 
 
 def test_statistics_record_how_far_a_variant_is_off(made, tiny_run, tmp_path):
+    prepare({"source": "digits", "held_out": 1700, "seed": 0}, tmp_path)
     for path in made:
-        build_reference(tiny_run.folder / "train.npz", path, tmp_path / f"{path.stem}.h5", CPU)
+        build_reference(tmp_path / "train.npz", path, tmp_path / f"{path.stem}.h5", CPU)
     exact, half = (read_reference(tmp_path / f"{path.stem}.h5") for path in made)
     assert not any(key.startswith("variant") for key in exact.about)
     features, distance = (float(half.about[f"variant_{key}"]) for key in ("features", "distance"))
     assert 1e-4 < features < 0.1
-    assert 0 < distance < 0.1
+    assert 0 < distance < 0.2
     context, extractor = tiny_run.context(1), load_extractor(made[1])
     words = context.protocol(extractor, half, "search", 20).words()
     assert f"differ from the exact ones by {features:.2%} of their spread, its distances by {distance:.2%}" in words
