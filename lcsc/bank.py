@@ -113,6 +113,10 @@ class Bank:
                 segment.add_to(vector, stored)
         return vector
 
+    def segment_file(self, k: int) -> str:
+        """The name of the file that holds checkpoint ``k``."""
+        return self._index.segments[self.checkpoints[k].segment].file
+
     def _opened(self, number: int) -> AbstractContextManager[OpenSegment]:
         return open_segment(self.path, self._index.segments[number], self._places[number], self.P)
 

@@ -20,7 +20,7 @@ from lcsc.run_table import flat_vector, table_of_run
 
 _LOCK = ".lock"
 # How a merged checkpoint of a recorded bank is written: with the module's own names.
-CONTAINER: Mapping[str, Any] = {"format": "safetensors", "state_key": None, "metadata": {}}
+_CONTAINER: Mapping[str, Any] = {"format": "safetensors", "state_key": None, "metadata": {}}
 
 
 class BankAppender:
@@ -59,7 +59,8 @@ class BankAppender:
         with bank_writer(self.folder, 1, self._index, self._storage, self._base) as writer:
             writer.add(flat_vector(tensors, table), step=step, source=f"recorded at step {step}", sha256="")
             others, prefix = self._check.others(), self._check.prefix
-            writer.finish(table, others, prefix=prefix, track=self._track, container=CONTAINER)
+            container = {**_CONTAINER, "name": f"step-{step:06d}.safetensors"}
+            writer.finish(table, others, prefix=prefix, track=self._track, container=container)
         self._index, self._base = writer.written, writer.base
 
     def drop_after(self, step: int) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,6 +133,8 @@ def bank_writer(
     segment before left, without it the first checkpoint is stored as float32. Raises :class:`LcscError` where the
     disk is full or cannot be written.
     """
+    if storage not in get_args(Storage):
+        raise InputError(f"storage: found {storage!r}, expected one of {', '.join(get_args(Storage))}")
     plan = _Plan(storage, base)
     name = segment_name(len(previous.segments) if previous else 0)
     differences = sum(not plan.whole(place) for place in range(rows))

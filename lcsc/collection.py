@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-import numpy as np
-import torch
-
 from lcsc.bank import Bank
-from lcsc.bank_index import TensorEntry, table_of
+from lcsc.bank_index import Storage
 from lcsc.bank_writer import BankWriter, bank_writer
 from lcsc.checkpoints.base import CheckpointFile, RunFolder, content_sha256
 from lcsc.checkpoints.discover import FoundRun, find_run, tracks_in_words
@@ -18,6 +14,7 @@ from lcsc.checkpoints.validate import RunCheck
 from lcsc.checkpoints.window import Window
 from lcsc.groups import block_of
 from lcsc.progress import Progress
+from lcsc.run_table import flat_vector, table_of_run
 
 
 class Choice(TypedDict, total=False):
@@ -38,8 +35,11 @@ class Choice(TypedDict, total=False):
     count: int | None
 
 
-def collect(folder: Path | str, output: Path | str, **choice: Unpack[Choice]) -> Bank:
+def collect(folder: Path | str, output: Path | str, *, storage: Storage = "float32", **choice: Unpack[Choice]) -> Bank:
     """Put the checkpoints of ``folder`` that ``choice`` takes into a bank in ``output``.
+
+    ``storage`` "differences" keeps 2.1 bytes of a value in place of 4, and most checkpoints not exactly
+    (:mod:`lcsc.differences`).
 
     Each file is read, checked and written before the next is opened: one checkpoint is in memory at a time.
     Where a file does not fit or the disk is full, what stood in ``output`` is left as it was. Raises
@@ -48,14 +48,14 @@ def collect(folder: Path | str, output: Path | str, **choice: Unpack[Choice]) ->
     run, found, files = _found(folder, choice)
     output = Path(output)
     intake = _Intake(run, found)
-    with bank_writer(output, len(files)) as writer:
+    with bank_writer(output, len(files), storage=storage) as writer:
         progress = Progress("checkpoints", len(files))
         for file in files:
             intake.take(file, writer)
             progress.advance()
         check = intake.check
         writer.finish(
-            intake.table(),
+            table_of_run(check),
             check.others(),
             prefix=check.prefix,
             track=found.track,
@@ -84,26 +84,11 @@ class _Intake:
         checkpoint = self.found.family.read(file, self.run)
         tensors = self.check.add(file.path, checkpoint)
         source = file.path.relative_to(self.run.path).as_posix()
-        writer.add(_flat(tensors, self.table()), step=file.step, source=source, sha256=content_sha256(file.path))
+        vector = flat_vector(tensors, table_of_run(self.check))
+        writer.add(vector, step=file.step, source=source, sha256=content_sha256(file.path))
         self.container = self.found.family.container(file, checkpoint, self.run)
         if self.found.others:
             self.container["dropped"] = [*self.container.get("dropped", []), *self.found.others]
-
-    def table(self) -> tuple[TensorEntry, ...]:
-        """The table of tensors, as far as the files seen tell."""
-        role = self.check.role
-        return table_of(
-            [(spec.name, spec.shape, spec.dtype, role(spec.name), spec.aliases) for spec in self.check.specs]
-        )
-
-
-def _flat(tensors: Mapping[str, torch.Tensor], table: tuple[TensorEntry, ...]) -> np.ndarray[Any, np.dtype[np.float32]]:
-    combined = [entry for entry in table if entry.role == "combined"]
-    vector = np.empty(sum(entry.count for entry in combined), np.float32)
-    for entry in combined:
-        values = tensors[entry.name].to(torch.float32).contiguous().reshape(-1)
-        vector[entry.offset : entry.offset + entry.count] = values.numpy()
-    return vector
 
 
 def list_checkpoints(folder: Path | str, **choice: Unpack[Choice]) -> str:

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
+from lcsc.bank import Bank
+from lcsc.collection import collect
 from lcsc.evaluation import Score
 from lcsc.search import SEARCHES, SearchSpace, make_search
 from lcsc.search.driver import run_generations
@@ -46,3 +49,27 @@ def test_links_between_pages_lead_somewhere():
     for page in DOCS.glob("*.md"):
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_loops_of_the_recorder_page_record(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (DOCS / "recorder.md").read_text(encoding="utf-8")
+    (loop,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(loop, "recorder.md", "exec"), {})
+    bank = Bank.open("runs/mine/bank", verify=True)
+    assert bank.steps == list(range(50, 1001, 50))
+    (section,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    folder = yaml.safe_load(section)["runs"]["mine"]["checkpoints"]["folder"]
+    assert collect(folder, "copy").identity == bank.identity
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_lightning_callback_of_the_recorder_page_is_there(tmp_path, monkeypatch):
+    pytest.importorskip("lightning.pytorch", reason="needs the extra 'lightning'")
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(
+        r"```python lightning\n(.*?)```", (DOCS / "recorder.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    names: dict[str, object] = {}
+    exec(compile(code, "recorder.md", "exec"), names)
+    assert names["trainer"].callbacks

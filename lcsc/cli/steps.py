@@ -132,7 +132,8 @@ def collect(options: argparse.Namespace) -> None:
     if options.output is None:
         raise InputError("lcsc collect: --output is missing, expected the bank's folder")
     with measured("collect", options):
-        bank = run(options.folder, options.output, **_known(settings))
+        storage = settings.get("storage", "float32")
+        bank = run(options.folder, options.output, storage=storage, **_known(settings))
     logger.info("wrote %s: K = %d checkpoints, P = %s parameters", options.output, bank.K, f"{bank.P:,}")
 
 

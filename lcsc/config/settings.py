@@ -157,7 +157,7 @@ def _collect(config: Section, run: str, section: Section, name: str | None) -> d
     given = section.get("checkpoints", {"pattern": "*.safetensors"})
     settings = {key: given.get(key) for key in ("pattern", "state_key", "from_step", "to_step")}
     # What came later stands here only where it is asked for: older banks stay as they are.
-    usual: Section = {"format": "auto", "track": None, "every": None, "count": None}
+    usual: Section = {"format": "auto", "track": None, "every": None, "count": None, "storage": "float32"}
     usual = {**usual, "trust_pickle": False, "python_path": []}
     return settings | {key: given[key] for key, default in usual.items() if given.get(key, default) != default}
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
+from typing import get_args
 
 import torch
 from torch import nn
@@ -50,8 +51,8 @@ class Recorder:
     ) -> None:
         if every < 1:
             raise InputError(f"every: found {every}, expected 1 or more training steps")
-        if storage not in ("differences", "float32"):
-            raise InputError(f"storage: found {storage!r}, expected 'differences' or 'float32'")
+        if storage not in get_args(Storage):
+            raise InputError(f"storage: found {storage!r}, expected one of {', '.join(get_args(Storage))}")
         self.bank, self.every = Path(bank), every
         self._called: int | None = None
         self._saved: int | None = None

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
+from safetensors.torch import load_file
 from small_workflow import (
     REPOSITORY,
     SEARCH,
@@ -25,6 +26,9 @@ from small_workflow import (
     run_workflow,
     small_config,
 )
+
+from lcsc.bank import Bank
+from lcsc.training.recorder import Recorder
 
 pytestmark = pytest.mark.workflow
 
@@ -145,6 +149,27 @@ def test_checkpoints_of_ones_own(trained: Path, tmp_path: Path) -> None:
     assert families == {"last", "single", "uniform", "window", "ema-shaped", "post-hoc"}
     assert (tmp_path / "results/own/export/merged.safetensors").is_file()
     assert {path.name: path.read_bytes() for path in source.iterdir()} == before
+
+
+def test_a_bank_that_was_recorded(trained: Path, tmp_path: Path) -> None:
+    """The run has a copy of it, as differences where that is asked for; it goes on while the bank grows."""
+    source = trained / "results/tiny/train/constant/checkpoints"
+    state = load_file(sorted(source.glob("*.safetensors"))[0])
+    with Recorder(tmp_path / "mine") as recorder:
+        for step in range(1, 7):
+            recorder(step, {name: tensor * (1 + step / 100) for name, tensor in state.items()})
+    config = small_config(2, 2)
+    checkpoints = {"folder": "mine", "from_step": 2, "storage": "differences"}
+    config["runs"] = {"own": {"checkpoints": checkpoints, "fine_tune": None}}
+    run_workflow(tmp_path, config, "results/own/baselines.json")
+    bank = Bank.open(tmp_path / "results/own/bank", verify=True)
+    assert (bank.steps, bank.storage) == ([2, 3, 4, 5, 6], "differences")
+    with Recorder(tmp_path / "mine") as recorder:
+        recorder(7, state)
+    said = run_workflow(tmp_path, config, "results/own/export/merged.safetensors").stdout
+    assert "collect_checkpoints" not in jobs_of(said)
+    assert load_file(tmp_path / "results/own/export/merged.safetensors").keys() == state.keys()
+    assert Bank.open(tmp_path / "results/own/bank").identity == bank.identity
 
 
 def test_runs_share_what_they_have_in_common(tmp_path: Path) -> None:
