@@ -60,17 +60,6 @@ def test_matches_scipys_square_root(count, dimension):
     )
 
 
-def test_matches_clean_fid(monkeypatch):
-    from cleanfid import fid
-
-    # SciPy 1.18 dropped an argument that clean-fid passes; its meaning is given back here.
-    original = scipy.linalg.sqrtm
-    monkeypatch.setattr(fid.linalg, "sqrtm", lambda matrix, disp=True: (original(matrix), 0.0))
-    ours, real = features(300, 32, 3), features(400, 32, 4, 1.2)
-    expected = fid.frechet_distance(ours.mean(0), np.cov(ours.T), real.mean(0), np.cov(real.T))
-    assert frechet_distance(ours, Reference.of(feature_statistics(real))) == pytest.approx(expected, rel=1e-9)
-
-
 def test_fewer_features_than_dimensions_is_exact():
     """The Gram route equals a computation in exact-enough arithmetic: singular values of the small matrix."""
     ours, real = features(20, 64, 5), features(500, 64, 6)

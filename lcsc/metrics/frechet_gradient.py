@@ -90,8 +90,8 @@ def _shift(mean: Float64Array, count: int, reference: Reference) -> Float64Array
 def _many(values: NDArray[np.floating[Any]], reference: Reference) -> tuple[float, Slopes]:
     """N > D: through the covariance."""
     statistics, factor = feature_statistics(values), reference.factor
-    inner = factor.T @ statistics.covariance @ factor
-    roots, vectors = _roots((inner + inner.T) / 2, len(inner))
+    inner = reference.inner(statistics.covariance)
+    roots, vectors = _roots(inner, len(inner))
     value = gaussian_distance(statistics.mean, float(np.trace(statistics.covariance)), float(roots.sum()), reference)
     kept = _range(roots, len(inner))
     # W W^T = F (F^T S F)^(-1/2) F^T
@@ -110,7 +110,7 @@ def _few(values: Float64Array, reference: Reference) -> tuple[float, Slopes]:
     count, factor = len(values), reference.factor
     mean = values.mean(axis=0)
     scaled = (values - mean) / math.sqrt(count - 1)
-    projected = scaled @ factor
+    projected = reference.times_factor(scaled)
     roots, vectors = _roots(projected @ projected.T, min(count - 1, factor.shape[1]))
     value = gaussian_distance(mean, float(np.square(scaled).sum()), float(roots.sum()), reference)
     kept = _range(roots, count)
