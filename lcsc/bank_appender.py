@@ -90,6 +90,8 @@ class BankAppender:
     def close(self) -> None:
         """Let others append to the bank."""
         if self._lock is not None:
+            # Closing alone would leave the lock to forked processes, such as a data loader's.
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
             os.close(self._lock)
             self._lock = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -293,6 +294,15 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         ".lock", "index.json", "segment-0000.h5", "segment-0001.h5", "segment-0002.h5",
     ]  # fmt: skip
+
+
+def test_forked_workers_do_not_keep_the_bank(tmp_path: Path) -> None:
+    appender = BankAppender(tmp_path)
+    assert appender._lock is not None
+    theirs = os.dup(appender._lock)  # as a data loader's worker has it
+    appender.close()
+    BankAppender(tmp_path).close()
+    os.close(theirs)
 
 
 def test_segments_without_their_index_are_left_alone(tmp_path: Path) -> None:
