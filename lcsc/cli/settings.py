@@ -51,6 +51,7 @@ NEEDED_BY: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("preconditioning.kind", "consistency"): _SIGMAS,
     ("preconditioning.kind", "edm"): _SIGMAS,
     ("preconditioning.kind", "ddpm"): tuple(f"preconditioning.{key}" for key in (*_SCHEDULE, *_FLAGS)),
+    ("sampler.kind", "ancestral"): ("sampler.steps",),
     ("sampler.kind", "ddim"): ("sampler.steps",),
     ("sampler.kind", "dpm-solver++"): ("sampler.steps",),
     ("train.recipe", "consistency"): ("train.scales",),

@@ -15,11 +15,14 @@ SUITED: Mapping[str, tuple[str, ...]] = {
     "consistency": ("consistency",),
     "euler": ("edm", "ddpm"),
     "heun": ("edm", "ddpm"),
+    "ancestral": ("ddpm", "edm"),
     "ddim": ("ddpm",),
     "dpm-solver++": ("ddpm", "edm"),
 }
 # Keys of samplers for several kinds of preconditioning that say something about one of them alone.
 KEYS_OF_KINDS: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("ancestral", "ddpm"): ("spacing", "variance"),
+    ("ancestral", "edm"): ("rho", "sigma_min", "sigma_max"),
     ("dpm-solver++", "ddpm"): ("spacing",),
     ("dpm-solver++", "edm"): ("rho", "sigma_min", "sigma_max"),
 }
@@ -105,7 +108,10 @@ def _sampler(place: Place, sampler: Section, preconditioning: Section) -> Iterat
     low, high = sampler.get("sigma_min"), sampler.get("sigma_max")
     if low is not None and high is not None and low >= high:
         yield Problem((*place, "sigma_min"), str(low), f"a number below sigma_max ({high})")
-    if suited == "ddpm" and kind in ("ddim", "dpm-solver++"):
+    if sampler.get("variance") == "learned" and not preconditioning.get("learned_variance", True):
+        way_out = "take 'small' or 'large', or set preconditioning.learned_variance where the network has 2C channels"
+        yield Problem((*place, "variance"), "'learned'", "one that the network learned", way_out)
+    if suited == "ddpm" and kind in ("ancestral", "ddim", "dpm-solver++"):
         yield from _timesteps(place, sampler, preconditioning["timesteps"])
 
 
@@ -117,5 +123,5 @@ def _timesteps(place: Place, sampler: Section, timesteps: int) -> Iterator[Probl
     if sampler["kind"] == "ddim" and spacing == "trailing" and timesteps % steps:
         way_out = "take 'leading': the scheduler makes all steps equally long"
         yield Problem((*place, "spacing"), "'trailing'", f"steps that divide {timesteps}, not {steps}", way_out)
-    if sampler["kind"] == "ddim" and spacing == "leading" and steps == 1:
-        yield Problem((*place, "steps"), "1", "at least 2 with spacing 'leading', which starts at timestep 0 for one")
+    if sampler["kind"] != "dpm-solver++" and spacing != "trailing" and steps == 1:
+        yield Problem((*place, "steps"), "1", "at least 2 where spacing is not 'trailing'", "1 starts at timestep 0")

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import torch
 
 from lcsc.errors import InputError
+from lcsc.generators.ancestral import build_ancestral
 from lcsc.generators.consistency import build_consistency
 from lcsc.generators.ode import EulerSampler, HeunSampler, noise_levels
 from lcsc.generators.preconditioning import AnyDenoiser
@@ -47,6 +48,7 @@ SAMPLERS: dict[str, Callable[[Mapping[str, Any], AnyDenoiser], Sampler]] = {
     "consistency": build_consistency,
     "euler": partial(_sigma_space, EulerSampler),
     "heun": partial(_sigma_space, HeunSampler),
+    "ancestral": build_ancestral,
     "ddim": build_ddim,
     "dpm-solver++": build_dpm_solver,
 }
