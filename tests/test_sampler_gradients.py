@@ -8,7 +8,7 @@ import torch
 from diffusion import CONSISTENCY, DDPM, EDM, noises, toy
 from test_generators import entries, flatten
 
-from lcsc.generators import Generator, build_generator
+from lcsc.generators import NetworkGenerator, build_generator
 
 OPENAI = {**CONSISTENCY, "noise_scale": 1000.0}
 LEARNED = {**DDPM, "schedule": "cosine", "timesteps": 4000, "learned_variance": True, "rescale_timesteps": True}
@@ -32,7 +32,7 @@ ROUNDED = ("dpm-solver++ 2M", "dpm-solver++ 3M")
 BATCH = 4
 
 
-def generator_of(case: str) -> tuple[Generator, np.ndarray]:
+def generator_of(case: str) -> tuple[NetworkGenerator, np.ndarray]:
     """In float64, with the weights of the toy network in place."""
     preconditioning, sampler = CASES[case]
     args = {
@@ -52,7 +52,7 @@ def generator_of(case: str) -> tuple[Generator, np.ndarray]:
     return generator, weights
 
 
-def plain_images(generator: Generator, vector: torch.Tensor, given: list[torch.Tensor]) -> torch.Tensor:
+def plain_images(generator: NetworkGenerator, vector: torch.Tensor, given: list[torch.Tensor]) -> torch.Tensor:
     """One graph over all network evaluations, weights and all, without checkpoints."""
     denoiser = type(generator.denoiser)(
         **{
@@ -66,7 +66,7 @@ def plain_images(generator: Generator, vector: torch.Tensor, given: list[torch.T
 @pytest.mark.parametrize("case", CASES)
 def test_equals_plain_differentiation_and_differences(case):
     generator, weights = generator_of(case)
-    given = noises(generator.noise_arrays, BATCH)
+    given = noises(generator.sampler.noise_arrays, BATCH)
     slopes = torch.randn(BATCH, 3, 6, 6, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
 
     leaves = generator.flat.leaves()
@@ -95,7 +95,7 @@ def test_the_network_is_evaluated_as_often_as_said_and_the_weights_stay(case):
     generator, weights = generator_of(case)
     calls = []
     generator.flat.module.register_forward_pre_hook(lambda module, inputs: calls.append(len(inputs[0])))
-    given = noises(generator.noise_arrays, BATCH)
+    given = noises(generator.sampler.noise_arrays, BATCH)
     before = [array.clone() for array in given]
     with torch.inference_mode():
         images = generator(given)

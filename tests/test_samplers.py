@@ -84,7 +84,7 @@ def test_unknown_samplers_and_other_preconditionings_are_refused():
     edm = build_denoiser(zero, {**PRECONDITIONING, "kind": "edm"})
     with pytest.raises(InputError, match="needs preconditioning of that kind, found 'edm'"):
         build_sampler({"kind": "consistency", "sigmas": [80.0]}, edm)
-    with pytest.raises(InputError, match="kind is 'magic', expected one of consistency"):
+    with pytest.raises(InputError, match="kind is 'magic', expected one of ancestral, consistency"):
         build_sampler({"kind": "magic"}, edm)
 
 
