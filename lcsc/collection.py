@@ -47,7 +47,7 @@ def collect(folder: Path | str, output: Path | str, *, storage: Storage = "float
     """
     run, found, files = _found(folder, choice)
     output = Path(output)
-    intake = _Intake(run, found)
+    intake = _Intake(run, found, files[-1])
     with bank_writer(output, len(files), storage=storage) as writer:
         progress = Progress("checkpoints", len(files))
         for file in files:
@@ -74,8 +74,8 @@ def _found(folder: Path | str, choice: Choice) -> tuple[RunFolder, FoundRun, lis
 class _Intake:
     """Takes the files of a run one by one into a bank."""
 
-    def __init__(self, run: RunFolder, found: FoundRun) -> None:
-        self.run, self.found = run, found
+    def __init__(self, run: RunFolder, found: FoundRun, last: CheckpointFile) -> None:
+        self.run, self.found, self.last = run, found, last
         self.check = RunCheck()
         self.container: dict[str, Any] = {}
 
@@ -86,9 +86,10 @@ class _Intake:
         source = file.path.relative_to(self.run.path).as_posix()
         vector = flat_vector(tensors, table_of_run(self.check))
         writer.add(vector, step=file.step, source=source, sha256=content_sha256(file.path))
-        self.container = self.found.family.container(file, checkpoint, self.run)
-        if self.found.others:
-            self.container["dropped"] = [*self.container.get("dropped", []), *self.found.others]
+        if file == self.last:
+            self.container = self.found.family.container(file, checkpoint, self.run)
+            if self.found.others:
+                self.container["dropped"] = [*self.container.get("dropped", []), *self.found.others]
 
 
 def list_checkpoints(folder: Path | str, **choice: Unpack[Choice]) -> str:

@@ -112,6 +112,8 @@ def write_recipe(recipe: Mapping[str, Any], path: Path | str) -> None:
 def read_recipe(path: Path | str) -> Recipe:
     """The recipe in a merged checkpoint, beside it, or in a recipe file."""
     path = Path(path)
+    if path.is_dir() and recipe_beside(path).is_file():
+        path = recipe_beside(path)
     if not path.is_file():
         raise InputError(f"{path}: not found; expected a merged checkpoint or its recipe")
     recipe = _from_json(path) if path.suffix == ".json" else _from_checkpoint(path)
