@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from lcsc.data import quantise
+from lcsc.generators.base import DifferentiableGenerator
 from lcsc.metrics.frechet import Reference, frechet_distance
 from lcsc.noise import Noise
 
@@ -96,8 +97,11 @@ class Workers:
         self.count = max(count, 1)
         self._threads = threads
         self._free: queue.SimpleQueue[Generator] = queue.SimpleQueue()
-        for _ in range(self.count):
-            self._free.put(make_generator())
+        made = [make_generator() for _ in range(self.count)]
+        self.differentiable = isinstance(made[0], DifferentiableGenerator)
+        """Whether the generators' samples have a gradient in the weights."""
+        for generator in made:
+            self._free.put(generator)
 
     @contextmanager
     def generator(self) -> Iterator[Generator]:

@@ -66,8 +66,8 @@ class StraightThrough(torch.autograd.Function):
 class GradientEvaluator:
     """Scores weights as :class:`lcsc.evaluation.Evaluator` does, and gives the gradient of the score.
 
-    ``quantised`` False leaves the images unrounded. Raises :class:`InputError` for an extractor that is not
-    differentiable.
+    ``quantised`` False leaves the images unrounded. Raises :class:`InputError` for an extractor or a
+    generator that is not differentiable.
     """
 
     workers: Workers
@@ -80,6 +80,8 @@ class GradientEvaluator:
     def __post_init__(self) -> None:
         if not getattr(self.extractor, "differentiable", True):
             raise _not_differentiable(self.extractor)
+        if not self.workers.differentiable:
+            raise _no_gradients()
 
     @classmethod
     def of(cls, evaluator: Evaluator) -> GradientEvaluator:
@@ -179,8 +181,7 @@ class GradientEvaluator:
 
     def _add_gradient(self, generator: Generator, draw: Draw, slopes: Float64Array, total: torch.Tensor) -> None:
         """Add to ``total`` [P] what the images of ``draw`` do; weights that they do not depend on have no gradient."""
-        if not isinstance(generator, DifferentiableGenerator):
-            raise _no_gradients(generator)
+        assert isinstance(generator, DifferentiableGenerator)  # seen to at the start
         with torch.enable_grad():
             leaves = generator.leaves()
             images = generator.differentiable(leaves, draw.arrays, draw.labels)
@@ -233,10 +234,10 @@ def _exact(features: torch.Tensor) -> torch.Tensor:
     return features if features.dtype in (torch.float32, torch.float64) else features.float()
 
 
-def _no_gradients(generator: Generator) -> InputError:
+def _no_gradients() -> InputError:
     return InputError(
-        f"generator: {type(generator).__name__} has no 'leaves' and 'differentiable', expected both for gradients; "
-        "add them (lcsc.generators.DifferentiableGenerator), or use a value search such as evolution"
+        "generator: has no 'leaves' and 'differentiable', expected both for gradients; add them "
+        "(lcsc.generators.DifferentiableGenerator), or use a value search such as evolution"
     )
 
 

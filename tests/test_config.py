@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from small_workflow import CONFIG
 
 from lcsc import layout
+from lcsc.cli.settings import _require
 from lcsc.config import STEPS, data_id, extractor_id, further_searched, load_config, resolve, rounds, step_settings
 from lcsc.errors import InputError
 from lcsc.files import canonical_json, hash_of
@@ -72,10 +73,34 @@ def with_joint(given: Config | None = None, mlp: Config | None = None, data: Con
     return config
 
 
+GENERATOR = {"factory": "mine:Latents", "image_shape": [1, 8, 8]}
+
+
+def with_generator(**given: Any) -> Config:
+    """The small configuration with a generator and checkpoints of one's own."""
+    return changed("runs.tiny", to={"generator": {**GENERATOR, **given}, "checkpoints": {"folder": "x"}})
+
+
 @pytest.mark.parametrize(
     ("config", "parts"),
     [
         (changed("defaults.network.diffusers", to="x"), ["defaults.network.diffusers: found 'factory' beside it"]),
+        (
+            changed("defaults.network.label_form", to="one-hot"),
+            ["network.label_form: found 'one-hot' without classes, expected 'classes' beside it"],
+        ),
+        (changed("defaults.network.classes", to=10), ["network.classes: found 'train' beside it", "unconditional"]),
+        (changed("defaults.network.classes", to=0), ["network.classes: found 0", "at least 1"]),
+        (changed("defaults.network.autocast", to="float64"), ["autocast", "one of bfloat16, float16, null"]),
+        (
+            changed("defaults.network.autocast", to="float16"),
+            ["network.autocast: found 'float16' with gradients (searches.tensor), expected 'bfloat16' or null"],
+        ),
+        (without("defaults.network"), ["runs.tiny.network: found nothing, expected 'network' or 'generator'"]),
+        (changed("defaults.generator", to=GENERATOR), ["defaults.generator: found 'network' beside it"]),
+        (changed("runs.tiny.generator", to=GENERATOR), ["runs.tiny.generator: found 'train' beside it"]),
+        (changed("runs.tiny.generator", to={"factory": "x"}), ['generator.factory: found "x"']),
+        (with_generator(image_shape=[1, 4, 4]), ["generator.image_shape: found [1, 4, 4], expected [1, 8, 8]"]),
         (without("defaults.network.factory"), ["network.factory: found nothing, expected 'factory' or 'diffusers'"]),
         (changed("device", to="gpu"), ['device: found "gpu"', "one of auto, cpu, cuda"]),
         (changed("threads", to=0), ["threads: found 0", "a whole number of at least 1"]),
@@ -277,6 +302,29 @@ def test_another_factory_takes_none_of_the_default_ones_arguments() -> None:
     assert resolve(changed("runs.tiny", to={"network": network}))["runs"]["tiny"]["network"] == network
     network = {"diffusers": "unet", "args": {}, "image_shape": [1, 8, 8]}
     assert resolve(changed("runs.tiny", to={"network": network}))["runs"]["tiny"]["network"] == network
+
+
+def test_a_generator_replaces_network_parameterisation_and_sampler() -> None:
+    resolved = resolve(with_generator(python_path=["code"]))
+    assert "network" not in resolved["runs"]["tiny"]
+    settings = step_settings(resolved, "tiny", "baselines")
+    assert settings["generator"] == {**GENERATOR, "args": {}, "python_path": ["code"]}
+    assert not {"network", "preconditioning", "sampler"} & settings.keys()
+    _require(settings, "baselines")
+    back = changed("runs.tiny", to={"network": {"factory": "a:b", "image_shape": [1, 8, 8]}})
+    back["defaults"] = {**back["defaults"], "generator": GENERATOR}
+    del back["defaults"]["network"]
+    assert "generator" not in resolve(back)["runs"]["tiny"]
+
+
+def test_autocast_is_of_samples_alone_and_null_is_none() -> None:
+    plain = resolve(CONFIG)
+    config = changed("defaults.network.autocast", to="bfloat16")
+    fast, null = resolve(config), resolve(changed("defaults.network.autocast", to=None))
+    for step in ("train", "continue", "baselines"):
+        found, other, none = (step_settings(each, "tiny", step) for each in (plain, fast, null))
+        assert found == none
+        assert (found == other) == (step != "baselines")
 
 
 def test_checkpoints_of_ones_own_replace_the_default_training() -> None:

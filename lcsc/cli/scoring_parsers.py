@@ -11,6 +11,7 @@ from lcsc.cli.parsers import command, whole
 SCORING_STEPS = "lcsc.cli.scoring_steps"
 SEARCH_STEPS = "lcsc.cli.search_steps"
 TRACE_STEP = "lcsc.cli.trace_step"
+CHECK_STEP = "lcsc.cli.check_step"
 
 
 def _scoring(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
@@ -37,7 +38,10 @@ def _warm_start(parser: argparse.ArgumentParser) -> None:
 
 
 def add_scoring(commands: Any) -> None:
-    """Add baselines, search, shard, tune, select, evaluate and trace."""
+    """Add check, baselines, search, shard, tune, select, evaluate and trace."""
+    parser = command(commands, "check", "see whether the network fits the bank and makes finite images; seconds")
+    parser.set_defaults(run=f"{CHECK_STEP}:check")
+    parser.add_argument("--bank", type=Path, required=True, help="the bank's folder or its index.json")
     parser = _scoring(commands, "baselines", "score averages and what training gives on selection noise")
     _measured(parser)
     parser.add_argument("--emas", type=Path, help="folder of true EMAs")
