@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import copy
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from small_workflow import CONFIG
 from test_config import refusal
 
 from lcsc import layout
 from lcsc.config import extractor_id, resolve, step_settings
 
+DOCS = Path(__file__).resolve().parent.parent / "docs"
 INCEPTION = {"kind": "inception"}
 DINO = {"kind": "dinov2", "weights": "dino.pth", "sha256": "0" * 64, "architecture": "vit_small_patch14_dinov2"}
 EFFICIENTNET = {"kind": "efficientnet_lite0", "size": 32}
@@ -127,3 +131,17 @@ def test_weights_are_those_named_or_fetched():
     assert found == {"inc": fetched, "own": "w.pt", "dino": "dino.pth", "eff": None, "cnn": None}
     legacy = resolve(with_extractors(inc={**INCEPTION, "mode": "legacy_pytorch"}))
     assert layout.weights_path(legacy, "inc").endswith("/pt_inception-2015-12-05-6726825d.pth")
+
+
+def test_the_page_s_configurations_are_valid():
+    text = (DOCS / "extractors.md").read_text(encoding="utf-8")
+    entries, run = (yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL))
+    config = copy.deepcopy(CONFIG)
+    config["extractors"] |= entries["extractors"]
+    config["runs"] = run["runs"]
+    config["defaults"]["searches"] = {"evolution": CONFIG["defaults"]["searches"]["evolution"]}
+    found = resolve(config)
+    assert [found["extractors"][name]["kind"] for name in ("fid", "lite", "dino", "cnn")] == [
+        "inception", "efficientnet_lite0", "dinov2", "classifier"
+    ]  # fmt: skip
+    assert step_settings(found, "mine", "search", name="gradient")["extractor"] == extractor_id(found, "fid-twin")

@@ -102,7 +102,7 @@ def test_help_has_every_step() -> None:
         text=True,
         check=True,
     )
-    steps = "data train extractor collect reference baselines search select evaluate export merge report"
+    steps = "data train extractor fetch collect reference baselines search select evaluate export merge report"
     for step in steps.split():
         assert re.search(rf"^\s+{step}\s", done.stdout, re.MULTILINE), step
 
