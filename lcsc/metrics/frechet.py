@@ -26,7 +26,7 @@ Float64Array = NDArray[np.float64]
 ROWS = 4096
 # Features from which on a triangular factor is multiplied in this many strips, each without the rows that are 0: of
 # many features that saves a third of the time, of few it costs some.
-LARGE, STRIPS = 512, 8
+LARGE, STRIPS = 512, 12
 
 
 @dataclass(frozen=True)
@@ -75,12 +75,19 @@ class Reference:
         return product
 
     def inner(self, covariance: Float64Array) -> Float64Array:
-        """F^T S F [R, R] of a ``covariance`` S [D, D], symmetric."""
+        """The lower triangle of F^T S F [R, R] for a ``covariance`` S [D, D]; what stands above it means nothing.
+
+        With F lower triangular, too, rows and columns from ``start`` on need nothing of S and F before it.
+        """
         if self._strips >= self.factor.shape[1]:
             inner = self.factor.T @ covariance @ self.factor
-        else:
-            inner = self.times_factor(np.ascontiguousarray(self.times_factor(covariance).T))
-        return np.asarray((inner + inner.T) / 2)
+            return np.asarray((inner + inner.T) / 2)
+        inner = np.zeros_like(self.factor)
+        for start in range(0, len(inner), self._strips):
+            strip = slice(start, start + self._strips)
+            half = covariance[start:, start:] @ self.factor[start:, strip]
+            inner[start:, strip] = self.factor[start:, start:].T @ half
+        return inner
 
 
 def feature_statistics(features: ArrayLike) -> Statistics:
@@ -123,11 +130,13 @@ def frechet_distance(features: ArrayLike, reference: Reference) -> float:
     """
     values = np.asarray(features)
     check_dimension(values, reference)
-    if not np.isfinite(values).all():
-        return math.nan
     count, dimension = values.shape
     if count > dimension:
-        return statistics_distance(feature_statistics(values), reference)
+        statistics = feature_statistics(values)
+        # A feature that is not finite leaves no mean that is; looking at all of them would cost a pass over them.
+        return statistics_distance(statistics, reference) if np.isfinite(statistics.mean).all() else math.nan
+    if not np.isfinite(values).all():
+        return math.nan
     values = values.astype(np.float64, copy=False)
     mean = values.mean(axis=0)
     scaled = (values - mean) / math.sqrt(count - 1)
@@ -139,6 +148,8 @@ def frechet_distance(features: ArrayLike, reference: Reference) -> float:
 
 def statistics_distance(statistics: Statistics, reference: Reference) -> float:
     """Fréchet distance between ``statistics`` and ``reference`` from the covariance; exact for N > D."""
+    if not np.isfinite(statistics.covariance).all():
+        return math.nan
     cross = _root_trace(reference.inner(statistics.covariance), reference.factor.shape[1])
     return gaussian_distance(statistics.mean, float(np.trace(statistics.covariance)), cross, reference)
 
