@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+import dataclasses
+
+import numpy as np
 import pytest
 import torch
+from tiny import EXTRACTOR
 from torch import nn
 
 from lcsc.checkpoints.safetensors_files import SafetensorsFormat
+from lcsc.data import load_part
 from lcsc.errors import InputError
 from lcsc.extractors import load_extractor, save_extractor
 from lcsc.extractors.classifier import ARCHITECTURES, build_body
 from lcsc.files import sha256_of
+from lcsc.training.classifier import train_extractor
 
 ABOUT = {
     "kind": "classifier",
@@ -118,3 +124,15 @@ def test_truncated_and_missing_files_are_refused(saved, tmp_path):
     for path in (short, tmp_path / "none.safetensors"):
         with pytest.raises(InputError, match=f"{path.name}: "):
             load_extractor(path)
+
+
+def test_a_classifier_with_stages_is_trained_and_read_again(tiny_run, tmp_path):
+    part = load_part(tiny_run.folder / "train.npz")
+    settings = {**EXTRACTOR, "architecture": "cnn", "steps": 3, "seed": 0, "stages": 2, "width": 4}
+    train_extractor(settings, part, tmp_path / "deep.safetensors", "deep")
+    extractor = load_extractor(tmp_path / "deep.safetensors")
+    assert (extractor.about["stages"], extractor.about["width"]) == (2, 4)
+    assert extractor(torch.zeros(2, *part.image_shape)).shape == (2, extractor.dimension)
+    unlabelled = dataclasses.replace(part, labels=np.zeros_like(part.labels))
+    with pytest.raises(InputError, match=r"found 1 label, expected two or more .*kind: efficientnet_lite0"):
+        train_extractor(settings, unlabelled, tmp_path / "none.safetensors")
