@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -22,7 +23,7 @@ class Choice(TypedDict, total=False):
 
     ``format`` names the family ("auto" tells it by content), ``pattern`` and ``state_key`` files and the weights in
     them, ``track`` what each save holds several of; ``from_step``, ``to_step``, ``every`` and ``count`` are the
-    window.
+    window; ``trust_pickle`` and ``python_path`` are for pickled modules.
     """
 
     format: str
@@ -33,6 +34,8 @@ class Choice(TypedDict, total=False):
     to_step: int | None
     every: int | None
     count: int | None
+    trust_pickle: bool
+    python_path: Sequence[str]
 
 
 def collect(folder: Path | str, output: Path | str, *, storage: Storage = "float32", **choice: Unpack[Choice]) -> Bank:
@@ -65,7 +68,13 @@ def collect(folder: Path | str, output: Path | str, *, storage: Storage = "float
 
 
 def _found(folder: Path | str, choice: Choice) -> tuple[RunFolder, FoundRun, list[CheckpointFile]]:
-    run = RunFolder(Path(folder), choice.get("pattern"), choice.get("state_key"))
+    run = RunFolder(
+        Path(folder),
+        choice.get("pattern"),
+        choice.get("state_key"),
+        choice.get("trust_pickle", False),
+        tuple(choice.get("python_path", ())),
+    )
     found = find_run(run, choice.get("format", "auto"), choice.get("track"))
     window = Window(*(choice.get(key) for key in ("from_step", "to_step", "every", "count")))  # type: ignore[arg-type]
     return run, found, window.choose(run.path, found.files)

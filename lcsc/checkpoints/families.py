@@ -6,13 +6,14 @@ from lcsc.checkpoints.banks import Banks
 from lcsc.checkpoints.base import Family, RunFolder
 from lcsc.checkpoints.ddim import DDIM
 from lcsc.checkpoints.diffusers_folders import Diffusers
+from lcsc.checkpoints.edm import EDM
 from lcsc.checkpoints.lightning_files import Lightning
 from lcsc.checkpoints.openai import OpenAI
 from lcsc.checkpoints.plain import Plain
 from lcsc.errors import InputError
 
 # In the order in which they are asked: the more a family demands of a folder, the earlier.
-FAMILIES: tuple[Family, ...] = (Banks(), OpenAI(), DDIM(), Diffusers(), Lightning(), Plain())
+FAMILIES: tuple[Family, ...] = (Banks(), EDM(), OpenAI(), DDIM(), Diffusers(), Lightning(), Plain())
 
 
 def family_of(run: RunFolder, name: str = "auto") -> Family:
