@@ -86,6 +86,19 @@ def command(folder: Path, config: Mapping[str, Any], *arguments: str, cores: int
     return [*snakemake, "--cores", str(cores), *arguments, "--configfile", str(path)]
 
 
+def make_inputs(folder: Path, config: Mapping[str, Any]) -> None:
+    """Empty files where ``config`` expects images, statistics and checkpoints of one's own, which a plan needs."""
+    wanted = [entry.get(key) for entry in config["data"].values() for key in ("path", "held_out_path")]
+    for entry in config["data"].values():
+        given = (entry.get("statistics") or {}).values()
+        wanted += [part["path"] for parts in given for part in parts.values() if part]
+    sections = [config.get("defaults", {}), *config["runs"].values()]
+    wanted += [run.get("checkpoints", {}).get("folder") for run in sections]
+    for path in filter(None, wanted):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).touch()
+
+
 def environment() -> dict[str, str]:
     """The environment of a user's shell: the package in ``sys.path`` need not be the installed one."""
     return {**os.environ, "PYTHONPATH": str(REPOSITORY)}

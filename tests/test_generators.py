@@ -227,6 +227,21 @@ def test_generator_makes_clamped_images_of_the_weights_it_was_given():
         generator([noise[..., :2, :2] for noise in noises])
 
 
+def nested(config):
+    return nn.Linear(config.model.width, len(config.levels))
+
+
+def test_sections_of_arguments_become_namespaces_where_asked():
+    args = {"config": {"model": {"width": 3}, "levels": [{"a": 1}, 2]}}
+    settings = {"factory": f"{__name__}:nested", "args": args, "args_form": "namespace"}
+    assert build_network(settings).weight.shape == (2, 3)
+    assert args == {"config": {"model": {"width": 3}, "levels": [{"a": 1}, 2]}}
+    with pytest.raises(InputError, match="refuses args"):
+        build_network({**settings, "args_form": "mapping"})
+    with pytest.raises(InputError, match="args_form is 'object', expected one of mapping, namespace"):
+        build_network({**settings, "args_form": "object"})
+
+
 def test_networks_are_the_same_for_the_same_seed_and_leave_the_global_generator_alone():
     torch.manual_seed(5)
     before = torch.random.get_rng_state()

@@ -37,10 +37,9 @@ def _named(place: Place, network: Section) -> Iterator[Problem]:
         yield Problem((*place, "factory"), "nothing", "'factory' or 'diffusers'", "add one of them")
     if "factory" in network and "diffusers" in network:
         yield Problem((*place, "diffusers"), "'factory' beside it", "one of the two", "remove one of them")
-    if "diffusers" in network and network.get("python_path"):
-        yield Problem(
-            (*place, "python_path"), "'diffusers' beside it", "none", "it is for a factory's imports, remove it"
-        )
+    for key in ("python_path", "args_form"):
+        if "diffusers" in network and network.get(key):
+            yield Problem((*place, key), "'diffusers' beside it", "none", "it is for a factory, remove it")
 
 
 def _labels(place: Place, run: Section) -> Iterator[Problem]:

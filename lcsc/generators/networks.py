@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from lcsc.generators import diffusers_networks
 from lcsc.generators.code_base import code_base, imported, reason_of
 
 FREQUENCIES = 16
+ARGS_FORMS = ("mapping", "namespace")
 
 
 class ResidualMLP(nn.Module):
@@ -54,7 +56,8 @@ def _block(width: int) -> nn.Module:
 def build_network(settings: Mapping[str, Any], seed: int = 0) -> nn.Module:
     """The module that ``settings['factory']`` ("module:callable") returns for ``settings['args']``.
 
-    The folders ``settings['python_path']`` are looked into for its imports. With ``settings['diffusers']`` in place of
+    The folders ``settings['python_path']`` are looked into for its imports. Sections among the arguments are mappings,
+    or, with ``settings['args_form']`` "namespace", objects with attributes. With ``settings['diffusers']`` in place of
     the factory it is the model of that config.json or its folder. It is initialised from ``seed``; the state of
     PyTorch's global random number generator stays as it was.
     Raises :class:`InputError` where the factory cannot be imported or called, or returns something else.
@@ -67,7 +70,20 @@ def build_network(settings: Mapping[str, Any], seed: int = 0) -> nn.Module:
         if not settings.get("factory"):
             raise InputError("network: found neither 'factory' nor 'diffusers', expected one of them; add one")
         with code_base(settings.get("python_path") or ()):
-            return _made(str(settings["factory"]), args)
+            return _made(str(settings["factory"]), _formed(args, settings.get("args_form")))
+
+
+def _formed(args: dict[str, Any], form: str | None) -> dict[str, Any]:
+    """``args`` with their sections as the factory takes them."""
+    if form not in (None, *ARGS_FORMS):
+        raise InputError(f"network: args_form is {form!r}, expected one of {', '.join(ARGS_FORMS)}")
+    return {key: _namespace(value) for key, value in args.items()} if form == "namespace" else args
+
+
+def _namespace(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return argparse.Namespace(**{key: _namespace(item) for key, item in value.items()})
+    return [_namespace(item) for item in value] if isinstance(value, list) else value
 
 
 def _made(factory: str, args: Mapping[str, Any]) -> nn.Module:

@@ -23,6 +23,7 @@ from small_workflow import (
     environment,
     generation_bytes,
     generation_paths,
+    make_inputs,
     run_workflow,
     small_config,
 )
@@ -235,4 +236,5 @@ def test_lint_is_clean() -> None:
 def test_configurations_of_the_repository_are_planned(tmp_path: Path) -> None:
     for path in sorted((REPOSITORY / "config").glob("*.yaml")):
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        make_inputs(tmp_path, config)
         assert "report" in run_workflow(tmp_path, config, "--dry-run").stdout
