@@ -11,7 +11,8 @@ PLAIN := $(addprefix results/plain-,1000 2000 4000 8000 16000 32000)
 LONGEST := $(patsubst %,results/plain-%/train/constant/manifest.json,32000 16000)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-workflow bench bench-recorder bench-main bench-search lint pictures unlock report clean
+.PHONY: help run test test-workflow test-slurm bench bench-recorder bench-main bench-search
+.PHONY: lint pictures unlock report clean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +33,10 @@ test: $(STAMP) ## run the tests
 
 test-workflow: $(STAMP) ## run the workflow end to end in small, with kills, resumes and extensions
 	$(BIN)/python -m pytest -m workflow tests/workflow
+
+test-slurm: $(STAMP) ## run a small search through a real one-node Slurm (needs root and apt; says so where it skips)
+	$(BIN)/python -m pip install --quiet -e ".[cluster]"
+	$(BIN)/python -m pytest -m slurm tests/slurm
 
 bench: $(STAMP) ## time the distance, the combining of checkpoints and gradients, and measure the memory of these
 	$(BIN)/python tests/bench/bench_core.py
