@@ -175,9 +175,7 @@ def test_gradients_of_a_generator_without_them_are_refused(plugged, tiny_run):
     found = plugged[0], {**EVALUATION, "generator": generator}
     context = Context.open(found[1], found[0].path, CPU, 1)
     evaluator = context.evaluator(tiny_run.extractor("mlp"), tiny_run.reference("mlp"), "search", 20)
-    with pytest.raises(
-        InputError, match="generator: has no 'leaves' and 'differentiable', expected both"
-    ):
+    with pytest.raises(InputError, match="generator: has no 'leaves' and 'differentiable', expected both"):
         GradientEvaluator.of(evaluator)
 
 
