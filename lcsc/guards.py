@@ -2,7 +2,7 @@
 
 A Fréchet distance may fall while images lose variety, crowd at few real ones or copy training images. So the images of
 one report block are looked at in other ways: kernel distance, precision, recall, density and coverage by every
-extractor, and distances in pixels to training and to held-out images.
+extractor, the Inception score by one that knows classes, and distances in pixels to training and to held-out images.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from lcsc import seeds
 from lcsc.columns import Column, RealImages
 from lcsc.extractors import Extractor
 from lcsc.metrics import jackknife, kid
+from lcsc.metrics.inception_score import feature_score
 from lcsc.metrics.neighbours import nearest_distances
 from lcsc.metrics.precision_recall import NEIGHBOURS, Balls, balls, compare_supports
 from lcsc.reference import float_features
@@ -105,6 +106,7 @@ class Guards:
                 "train": self._kernel_distance(features, real.train),
             },
             **self._support(features, real.balls),
+            **self._class_score(name, features),
             "jackknife": self._jackknife(name, features),
         }
 
@@ -114,6 +116,7 @@ class Guards:
             name: {
                 "kd": {"held-out": self._kernel_distance(real.train, real.held_out)},
                 **self._support(real.train, real.balls),
+                **self._class_score(name, real.train),
             }
             for name, real in self._real.items()
         }
@@ -132,6 +135,14 @@ class Guards:
             for piece in range(pieces)
         ]
         return {key: float(np.mean([support[key] for support in found])) for key in found[0]}
+
+    def _class_score(self, name: str, features: Features) -> dict[str, Any]:
+        """The Inception score, by an extractor that knows the classes."""
+        weights = next(c.extractor.class_weights for c in self.columns if c.extractor.name == name)
+        if weights is None:
+            return {}
+        mean, spread = feature_score(features, weights.cpu().numpy())
+        return {"inception_score": {"mean": mean, "spread": spread}}
 
     def _jackknife(self, name: str, features: Features) -> dict[str, dict[str, float] | None]:
         """Of the distance in each column of the extractor ``name``; None for two images, too few for blocks."""

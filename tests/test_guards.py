@@ -2,10 +2,12 @@
 
 import json
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny import CPU
@@ -17,6 +19,7 @@ from lcsc.data import load_part
 from lcsc.gain import gain, with_gains
 from lcsc.guards import Guards
 from lcsc.metrics.frechet import frechet_distance
+from lcsc.metrics.inception_score import feature_score
 from lcsc.metrics.precision_recall import balls, compare_supports
 from lcsc.reference import float_features, real_features
 from lcsc.runtime import deterministic
@@ -199,3 +202,26 @@ def test_only_methods_that_lowered_a_distance_have_a_gain():
 
 def test_a_distance_of_zero_has_no_gain():
     assert gain(measured("x", "search", (0, 0, 0, 0)), BASE, FAKE) is None
+
+
+def test_an_extractor_that_knows_classes_has_an_inception_score(real, columns):
+    cnn, other = columns[0].extractor, columns[1].extractor
+    weights = torch.randn(7, cnn.dimension, generator=torch.Generator().manual_seed(0))
+    knowing = replace(cnn, module=WithClasses(cnn.module, weights))
+    known = [replace(column, extractor=knowing) if column.extractor is cnn else column for column in columns]
+    guards = Guards(real, known, 60, 0)
+    found = guards.of_features(features_of(known, real.train[:60]))
+    expected = feature_score(features_of(columns, real.train[:60])[cnn.name], weights)
+    assert found[cnn.name]["inception_score"] == {"mean": expected[0], "spread": expected[1]}
+    assert guards.of_real()[cnn.name]["inception_score"]["mean"] > 1
+    assert "inception_score" not in found[other.name]
+
+
+class WithClasses(torch.nn.Module):
+    def __init__(self, body, weights):
+        super().__init__()
+        self.body = body
+        self.register_buffer("class_weights", weights)
+
+    def forward(self, images):
+        return self.body(images)

@@ -93,6 +93,15 @@ def test_features_are_clean_fid_s(made, files, mode, channels, monkeypatch):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
+def test_the_last_layer_makes_class_scores_where_the_file_has_it(made, files):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        network = torch.jit.load(files["clean"])
+    for mode in ("clean", "legacy_tensorflow"):
+        assert torch.equal(load_extractor(made[mode]).class_weights, network.state_dict()["output.weight"])
+    assert load_extractor(made["legacy_pytorch"]).class_weights is None
+
+
 def test_modes_differ(made):
     found = [real_features(load_extractor(made[mode]), real_images(3), CPU) for mode in ("clean", "legacy_tensorflow")]
     assert np.abs(found[0] - found[1]).max() > 1e-3 * np.abs(found[0]).max()

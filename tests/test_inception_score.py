@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lcsc.metrics.inception_score import classifier_score
+from lcsc.metrics.inception_score import classifier_score, feature_score
 
 
 def test_one_image_of_each_class_scores_the_number_of_classes():
@@ -43,3 +43,12 @@ def test_lies_between_one_and_the_number_of_classes(count, classes, seed, pieces
 def test_what_is_no_probability_is_refused(rows, message):
     with pytest.raises(ValueError, match=message):
         classifier_score(rows)
+
+
+def test_features_score_as_the_softmax_of_their_logits():
+    rng = np.random.default_rng(0)
+    features, weights = rng.normal(size=(40, 6)), rng.normal(size=(9, 6))
+    exponentials = np.exp(features @ weights.T)
+    probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
+    assert feature_score(features, weights, 4) == pytest.approx(classifier_score(probabilities, 4), rel=1e-12)
+    assert feature_score(1e4 * features, weights, 4)[0] <= 9  # no overflow

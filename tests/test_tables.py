@@ -259,6 +259,25 @@ def test_the_spread_is_the_larger_of_blocks_and_jackknife_and_the_verdict_uses_i
     assert read_evaluation(inputs.evaluation).method("evolution").columns["mlp/held-out"].spread == blocks
 
 
+def test_inception_scores_stand_where_an_extractor_knows_classes(tmp_path: Path) -> None:
+    inputs = make_run(tmp_path, generations=1, population=2)
+    record = json.loads(inputs.evaluation.read_text())
+    assert "IS" not in [heading.label for heading in guards_table(read_evaluation(inputs.evaluation)).headings]
+    for place, method in enumerate(record["methods"]):
+        method["guards"]["cnn"]["inception_score"] = {"mean": 5.0 + place, "spread": 0.1}
+    record["guards"]["real"]["cnn"]["inception_score"] = {"mean": 9.5, "spread": 0.2}
+    inputs.evaluation.write_text(json.dumps(record))
+    evaluation = read_evaluation(inputs.evaluation)
+    table = guards_table(evaluation)
+    place = [heading.key for heading in table.headings].index("cnn/is")
+    found = [row.cells[place] for row in table.rows]
+    assert [cell.mean for cell in found if cell] == [5.0 + place for place in range(len(record["methods"]))] + [9.5]
+    assert all(len(row.cells) == len(table.headings) for row in table.rows)
+    assert any(note.startswith("IS: Inception score") for note in table.notes)
+    rows = [row for row in guards_data(evaluation).rows if "inception score" in row]
+    assert len(rows) == len(record["methods"]) + 1
+
+
 def test_kernel_distances_have_the_digits_of_their_spread(evaluation: Evaluation) -> None:
     text = text_table(guards_table(evaluation), width=300)
     assert re.search(r"LCSC \(evolution\) .* 1\.67 ± 0\.21 .* 0\.94 ± 0\.12 ", text)

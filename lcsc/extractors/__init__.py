@@ -47,6 +47,12 @@ class Extractor:
         return resizing.differentiable(self.about)
 
     @property
+    def class_weights(self) -> torch.Tensor | None:
+        """The weights [classes, D] that make class scores of features, where the extractor has them (Inception)."""
+        found = (getattr(module, "class_weights", None) for module in self.module.modules())
+        return next((weights for weights in found if weights is not None), None)
+
+    @property
     def resize_mode(self) -> str:
         """How images are resized before it; ``none`` where they are not."""
         return str((self.about.get("resize") or {"mode": "none"})["mode"])

@@ -31,7 +31,7 @@ from lcsc.extractors.weights import SOURCES, require_weights
 from lcsc.files import read_or_refuse
 
 KIND = "inception"
-DIMENSION, SIZE = 2048, 299
+DIMENSION, SIZE, CLASSES = 2048, 299, 1008
 Tensors = Mapping[str, torch.Tensor]
 _PATCHING = threading.Lock()
 
@@ -119,11 +119,18 @@ def _torchscript(content: torch.Tensor, device: torch.device, resize_inside: boo
         warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated")
         (Path(folder) / TORCHSCRIPT).write_bytes(content.numpy().tobytes())
         network: nn.Module = InceptionV3W(folder, download=False, resize_inside=resize_inside).to(device).eval()
+        network.register_buffer("class_weights", _class_weights(network), persistent=False)
         # What kernels a second call takes must not depend on the shapes of the first.
         torch.jit.set_fusion_strategy([("STATIC", 0), ("DYNAMIC", 0)])
         if not resize_inside:
             network.layers = torch.jit.freeze(network.layers)  # folds batch normalisation: 1.5 times as fast
     return network
+
+
+def _class_weights(network: nn.Module) -> torch.Tensor | None:
+    """The weights [1008, 2048] of the last layer, whose name differs from file to file; None where there is not one."""
+    found = [tensor for tensor in network.state_dict().values() if tuple(tensor.shape) == (CLASSES, DIMENSION)]
+    return found[0].clone() if len(found) == 1 else None
 
 
 def load_body(tensors: Tensors, about: Mapping[str, Any], device: torch.device) -> nn.Module:

@@ -29,6 +29,18 @@ def classifier_score(probabilities: ArrayLike, pieces: int = PIECES) -> tuple[fl
     return float(np.mean(scores)), float(np.std(scores, ddof=1)) if pieces > 1 else 0.0
 
 
+def feature_score(features: ArrayLike, weights: ArrayLike, pieces: int = PIECES) -> tuple[float, float]:
+    """:func:`classifier_score` of the classes of ``features`` [N, D] by the last layer's ``weights`` [classes, D].
+
+    Without that layer's bias, as the original code scores Inception's features.
+    """
+    logits = np.asarray(features, dtype=np.float64) @ np.asarray(weights, dtype=np.float64).T
+    logits -= logits.max(axis=1, keepdims=True)
+    probabilities = np.exp(logits, out=logits)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    return classifier_score(probabilities, min(pieces, len(probabilities)))
+
+
 def _score(rows: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
     middle = rows.mean(axis=0)
     # 0 log 0 is 0; where the mean is 0, so is every row.

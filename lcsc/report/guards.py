@@ -26,6 +26,8 @@ def guards_table(evaluation: Evaluation, best: str = "") -> Table:
         if _limits(evaluation, name):
             headings.append(Heading(group, "FD∞", f"{name}/limit", decimals=_limit_decimals(evaluation, name)))
         headings += [Heading(group, key, f"{name}/{key}", decimals=2) for key in SHARES]
+        if _knows_classes(evaluation, name):
+            headings.append(Heading(group, "IS", f"{name}/is", decimals=2))
     headings += [Heading(COPIES, key, f"copies/{key}", decimals=2) for key in ("ratio", "share")]
     shown = [(name, _limits(evaluation, name)) for name in extractors]
     rows = [_method_row(method, shown) for method in evaluation.methods]
@@ -50,6 +52,11 @@ def _limit_decimals(evaluation: Evaluation, extractor: str) -> int:
 def _limits(evaluation: Evaluation, extractor: str) -> bool:
     """Whether methods have a distance extrapolated to infinitely many images by ``extractor``."""
     return any(method.columns[f"{extractor}/held-out"].limit is not None for method in evaluation.methods)
+
+
+def _knows_classes(evaluation: Evaluation, extractor: str) -> bool:
+    """Whether there is an Inception score by ``extractor``."""
+    return evaluation.guards.real[extractor].inception_score is not None
 
 
 def _method_row(method: Method, extractors: Sequence[tuple[str, bool]]) -> Row:
@@ -83,6 +90,8 @@ def _guard_cells(
             limit = columns[f"{name}/held-out"].limit if columns else None
             cells.append(None if limit is None else Cell(limit.mean, limit.spread))
         cells += [Cell(value) for value in _shares(guards[name])]
+        if (score := guards[name].inception_score) is not None:
+            cells.append(Cell(score.mean, score.spread))
     return cells
 
 
@@ -106,6 +115,7 @@ def guard_notes(evaluation: Evaluation) -> tuple[str, ...]:
         f"{made.kd_images:,} images ± their standard deviation; smaller is better, about 0 at "
         "best; unlike FD, it assumes no Gaussian features.",
         *_limit_notes(evaluation),
+        *_score_notes(evaluation),
         f"Precision: share of images within reach of a real one (as far as its neighbour number {made.neighbours}). "
         "Recall: share of real images within reach of a generated one. Density: real images that reach a generated "
         f"one, over {made.neighbours}; about 1 at best. Coverage: share of real images that reach a generated one. A "
@@ -124,6 +134,15 @@ def _limit_notes(evaluation: Evaluation) -> tuple[str, ...]:
         f"FD∞: FD extrapolated from {limits[0].images:,} and {evaluation.images:,} to infinitely many images, "
         "mean over blocks ± standard deviation of one block; FD falls with the number of images, more for one method "
         "than for another. What few real images add is still in it.",
+    )
+
+
+def _score_notes(evaluation: Evaluation) -> tuple[str, ...]:
+    if not any(_knows_classes(evaluation, name) for name in evaluation.guards.real):
+        return ()
+    return (
+        "IS: Inception score of the first report block, mean over pieces ± their standard deviation; larger is better. "
+        "It looks at no real image, so it chooses nothing.",
     )
 
 
@@ -168,4 +187,6 @@ def _guard_rows(name: str, guard: Guard) -> list[tuple[Value, ...]]:
         (name, "kd", part, measure.mean, measure.spread) for part, measure in guard.kd.items()
     ]
     rows += [(name, key, "held-out", value, None) for key, value in zip(SHARES, _shares(guard), strict=True)]
+    if guard.inception_score is not None:
+        rows.append((name, "inception score", "", guard.inception_score.mean, guard.inception_score.spread))
     return rows + [(name, "jackknife", part, None, spread) for part, spread in guard.jackknife.items()]

@@ -24,7 +24,15 @@ def read_guard(fields: Fields, *, real: bool) -> Guard:
         density=fields.number("density"),
         coverage=fields.number("coverage"),
         jackknife={} if real else _jackknife(fields.child("jackknife")),
+        inception_score=_inception_score(fields),
     )
+
+
+def _inception_score(fields: Fields) -> Measure | None:
+    if "inception_score" not in set(fields):
+        return None
+    score = fields.child("inception_score")
+    return Measure((), score.number("mean"), score.number("spread"))
 
 
 def _jackknife(fields: Fields) -> dict[str, float | None]:

@@ -52,7 +52,8 @@ class Guard:
     """How images lie among held-out images by one extractor's features, beside their distance.
 
     ``kd`` is the kernel distance by part of the real images; ``jackknife`` the spread of the Fréchet distance by
-    part, from one block of images (None where there are too few; empty for real images).
+    part, from one block of images (None where there are too few; empty for real images). ``inception_score`` is there
+    for extractors that know classes.
     """
 
     kd: Mapping[str, Measure]
@@ -61,6 +62,7 @@ class Guard:
     density: float
     coverage: float
     jackknife: Mapping[str, float | None]
+    inception_score: Measure | None = None
 
 
 @dataclass(frozen=True)
