@@ -100,13 +100,3 @@ def test_every_file_that_the_readme_shows_or_links_is_there():
     assert {"docs/images/result.svg", "docs/images/images.png", "config/README.md"} <= set(local)
     for link in local:
         assert (ROOT / link).is_file(), link
-
-
-def test_the_yaml_of_the_readme_is_a_valid_run():
-    (text,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
-    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
-    config["data"]["faces"] = {"source": "npz", "path": "faces.npz", "held_out": 5000}
-    for extractor in config["extractors"].values():
-        extractor["data"] = "faces"
-    config["runs"] = yaml.safe_load(text)["runs"]
-    assert resolve(config)["runs"]["mine"]["checkpoints"]["folder"] == "runs/mine"
