@@ -172,7 +172,7 @@ def toy_config(setup: SetUp, folder: Path) -> dict[str, Any]:
     config |= {"device": "cpu", "threads": 1, "extractors": {**toy_extractors(data), **own}}
     run["network"] = setup.small_network
     run["checkpoints"] |= {"folder": str(folder / run["checkpoints"]["folder"]), "count": CHECKPOINTS}
-    run["evaluation"] |= {"chunk": 8, "search": {"images": 16}, "selection": {"images": 16}}
+    run["evaluation"] |= {"chunk": 16, "search": {"images": 16}, "selection": {"images": 16}}
     run["evaluation"]["report"] = {"images": 16, "blocks": 2}
     run["baselines"] = {"ema_shaped": [0.99], "windows": [2], "post_hoc": [0.1]}
     for search in run["searches"].values():
