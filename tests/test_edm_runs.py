@@ -39,6 +39,11 @@ def restore(values):
     module.weight.data = torch.tensor(values)
     return module
 
+class Partly(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.plain, self.odd = torch.nn.Linear(2, 2), Odd()
+
 def _reconstruct_persistent_obj(meta):
     raise RuntimeError("its source would be executed here")
 
@@ -93,13 +98,15 @@ def test_tensors_come_out_without_the_classes(tmp_path: Path, code: Any, kind: s
     assert load_file(native / "training-state-000300.safetensors").keys() == state.keys()
 
 
-def test_modules_that_need_their_code(tmp_path: Path, code: Any) -> None:
-    save_run(tmp_path / "run", code[0].Odd)
+@pytest.mark.parametrize(("kind", "count"), [("Odd", 3), ("Partly", 9)])
+def test_modules_that_need_their_code(tmp_path: Path, code: Any, kind: str, count: int) -> None:
+    """Also where only a module within does: its tensors must not go missing without a word."""
+    save_run(tmp_path / "run", getattr(code[0], kind))
     with pytest.raises(InputError, match=r"found no tensors under 'ema', .* set checkpoints.python_path") as error:
         collect(tmp_path / "run", tmp_path / "bank", track="ema", trust_pickle=True)
     assert "\n" not in str(error.value)
     folders = [str(code[1])]
-    assert collect(tmp_path / "run", tmp_path / "bank", track="ema", trust_pickle=True, python_path=folders).P == 3
+    assert count == collect(tmp_path / "run", tmp_path / "bank", track="ema", trust_pickle=True, python_path=folders).P
 
 
 def test_pickles_are_not_read_without_trust_nor_run_by_stand_ins(tmp_path: Path) -> None:

@@ -79,21 +79,31 @@ def read_inert(path: Path) -> Any:
 
 
 def module_state(node: Any) -> dict[str, torch.Tensor]:
-    """The state dict of a module that was read so, or of a mapping of tensors; empty where it is neither."""
+    """The state dict of a module that was read so, or of a mapping of tensors; empty where it is neither.
+
+    It is empty, too, where any module within pickles itself in a way of its own: its tensors would be missing.
+    """
     if isinstance(node, dict) and node and all(isinstance(value, torch.Tensor) for value in node.values()):
         return dict(node)
-    return _collected(node, "")
+    try:
+        return _collected(node, "")
+    except _UnknownModuleError:
+        return {}
+
+
+class _UnknownModuleError(Exception):
+    """A module whose state is not where torch keeps it."""
 
 
 def _collected(node: Any, prefix: str) -> dict[str, torch.Tensor]:
     state = getattr(node, "state", None)
-    if not isinstance(state, dict) or "_parameters" not in state:
-        return {}
+    if not isinstance(state, dict) or not isinstance(state.get("_parameters"), dict):
+        raise _UnknownModuleError(prefix)
     hidden = state.get("_non_persistent_buffers_set") or ()
     own = {**state["_parameters"], **{k: v for k, v in (state.get("_buffers") or {}).items() if k not in hidden}}
     found = {prefix + name: value.detach() for name, value in own.items() if isinstance(value, torch.Tensor)}
     for name, child in (state.get("_modules") or {}).items():
-        found |= _collected(child, f"{prefix}{name}.")
+        found |= _collected(child, f"{prefix}{name}.") if child is not None else {}
     return found
 
 
