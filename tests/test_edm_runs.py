@@ -69,7 +69,7 @@ def code(tmp_path: Path):
 def save_run(folder: Path, kind: Any) -> dict[str, dict[str, torch.Tensor]]:
     folder.mkdir()
     last: dict[str, dict[str, torch.Tensor]] = {}
-    for step in (100, 200, 300):
+    for step in (100, 200):
         torch.manual_seed(step)
         for name, key in (
             (f"network-snapshot-{step:06d}.pkl", "ema"),
@@ -87,15 +87,17 @@ def save_run(folder: Path, kind: Any) -> dict[str, dict[str, torch.Tensor]]:
 @pytest.mark.parametrize("kind", ["Denoiser", "Persistent"])
 def test_tensors_come_out_without_the_classes(tmp_path: Path, code: Any, kind: str) -> None:
     expected = save_run(tmp_path / "run", getattr(code[0], kind))
-    for track, state in expected.items():
+    # Each file is read by a process of its own, which imports PyTorch: one track of the second kind is enough.
+    tracks = expected if kind == "Denoiser" else {"raw": expected["raw"]}
+    for track, state in tracks.items():
         bank = collect(tmp_path / "run", tmp_path / track, track=track, trust_pickle=True)
-        assert (bank.steps, bank.prefix) == ([100, 200, 300], "model.")
-        found = bank.restore_names(bank.unflatten(bank.checkpoint(2)))
+        assert (bank.steps, bank.prefix) == ([100, 200], "model.")
+        found = bank.restore_names(bank.unflatten(bank.checkpoint(1)))
         assert found.keys() == state.keys()
         assert all(torch.equal(found[name], tensor) for name, tensor in state.items())
     native = tmp_path / "native"
-    export_merged(bank, np.array([[0.0, 0.0, 1.0]]), output=tmp_path / "m.safetensors", native=native)
-    assert load_file(native / "training-state-000300.safetensors").keys() == state.keys()
+    export_merged(bank, np.array([[0.0, 1.0]]), output=tmp_path / "m.safetensors", native=native)
+    assert load_file(native / "training-state-000200.safetensors").keys() == state.keys()
 
 
 @pytest.mark.parametrize(("kind", "count"), [("Odd", 3), ("Partly", 9)])
