@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lcsc.errors import InputError
-from lcsc.files import canonical_json, hash_of, read_json
+from lcsc.files import canonical_json, hash_of, parse_json, read_text
 
 if TYPE_CHECKING:
     from lcsc.checkpoints.validate import Role
@@ -147,7 +147,8 @@ def index_text(index: Index) -> str:
 def read_index(folder: Path) -> Index:
     """The index of the bank in ``folder``; :class:`InputError` where it is missing, damaged or no index."""
     path = folder / INDEX
-    record = read_json(path, kind="bank", versions=VERSIONS)
+    found = read_text(path, kind="bank")  # once: a recorder may replace the file at any moment
+    record = parse_json(path, found, kind="bank", versions=VERSIONS)
     try:
         content = {key: record[key] for key in (*Index.__dataclass_fields__, "parameters")}
         whole = record["checksum"] == _checksum(content, record["lcsc_version"])
@@ -156,7 +157,7 @@ def read_index(folder: Path) -> Index:
         text = canonical_json(record, indent=1) + "\n"
     except (KeyError, TypeError, ValueError):
         whole = False
-    if not whole or path.read_text(encoding="utf-8") != text:
+    if not whole or found != text:
         raise InputError(f"{path}: its content does not match its checksum; it was changed, collect the bank again")
     return Index(
         tensors=tuple(

@@ -138,8 +138,18 @@ def read_json(path: Path | str, *, kind: str, versions: Sequence[int] = (1,)) ->
 
     Raises :class:`InputError` where the file is missing, is no JSON, or holds another kind of record.
     """
+    return parse_json(Path(path), read_text(path, kind=kind), kind=kind, versions=versions)
+
+
+def read_text(path: Path | str, *, kind: str) -> str:
+    """The text of the file of a record, for :func:`parse_json`: one reading, whatever replaces the file meanwhile."""
     path = Path(path)
-    record = read_or_refuse(path, lambda: json.loads(path.read_text(encoding="utf-8")), what=f"an lcsc-{kind} file")
+    return read_or_refuse(path, lambda: path.read_text(encoding="utf-8"), what=f"an lcsc-{kind} file")
+
+
+def parse_json(path: Path, text: str, *, kind: str, versions: Sequence[int] = (1,)) -> dict[str, Any]:
+    """The record in ``text``, which was read from ``path``; see :func:`read_json`."""
+    record = read_or_refuse(path, lambda: json.loads(text), what=f"an lcsc-{kind} file")
     found = record.get("format") if isinstance(record, dict) else type(record).__name__
     if found != f"lcsc-{kind}":
         raise InputError(f"{path}: found format {found!r}, expected 'lcsc-{kind}'; give the file that this step made")

@@ -201,7 +201,7 @@ def test_extractors_that_are_not_differentiable_are_refused_with_the_ways_out(ti
     made = exact_evaluator(tiny_run)
     bytes_only = copy.copy(made.extractor)
     object.__setattr__(bytes_only, "differentiable", False)
-    expected = "extractor mlp: is not differentiable.*differentiable resize.*`extractor`.*report with mlp.*value search"
+    expected = "extractor mlp: is not differentiable.*its twin.*`resize: bicubic.*keep mlp to choose.*value search"
     with pytest.raises(InputError, match=expected) as caught:
         dataclasses.replace(made, extractor=bytes_only)
     assert "\n" not in str(caught.value)

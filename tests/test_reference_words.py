@@ -11,7 +11,8 @@ from lcsc.reference_words import reference_words
 def column(count, dimension, part="held-out", **about):
     reference = Reference.of(feature_statistics(np.random.default_rng(0).normal(size=(count, dimension))))
     extractor = SimpleNamespace(name="net", dimension=dimension)
-    return SimpleNamespace(extractor=extractor, part=part, reference=SimpleNamespace(reference=reference, about=about))
+    stored = SimpleNamespace(reference=reference, about=about)
+    return SimpleNamespace(extractor=extractor, part=part, reference=stored, distance="FD (net)")
 
 
 def test_nothing_is_said_where_there_are_enough_images():
