@@ -26,7 +26,7 @@ from lcsc.protocol import distance_name
 from lcsc.reference_words import reference_words
 from lcsc.scoring import Context
 
-SAMPLES = 64
+SAMPLES = 64  # images of a method that are kept for the report
 TUNED_FAMILIES = (tunings.TUNED, tunings.TUNED_SEARCH, tunings.TUNED_SPAN)
 
 
@@ -135,12 +135,12 @@ class FinalEvaluation:
         return list({column.extractor.name: column.extractor for column in columns}.values())
 
     def samples(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.uint8]:
-        """The first images of the first report block for each of ``rows``, then the first real held-out ones.
+        """The first images of the first report block for each of ``rows``, then as many real held-out ones.
 
         Returns uint8 [rows + 1, n, C, H, W].
         """
         grids = []
-        real = to_bytes(torch.from_numpy(self.guards.held_out[:SAMPLES])).numpy()
+        real = to_bytes(torch.from_numpy(self.guards.shown(SAMPLES))).numpy()
         count = min(len(real), self.blocks[0].images)
         with self.context.workers.generator() as generator, torch.inference_mode():
             for row in rows:

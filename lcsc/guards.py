@@ -57,10 +57,10 @@ class Guards:
         train, held_out = (float_features(extractor, images[part], extractor.device) for part in ("train", "held-out"))
         return _RealFeatures(train, held_out, balls(held_out[: self.size], self.neighbours))
 
-    @property
-    def held_out(self) -> NDArray[np.float32]:
-        """Real held-out images [n, C, H, W] in [-1, 1], in the order of their file."""
-        return self._pixels.held_out
+    def shown(self, count: int) -> NDArray[np.float32]:
+        """At most ``count`` real held-out images in [-1, 1], in random order: files are often sorted by class."""
+        order = seeds.generator("guards", self._seed, 3).permutation(len(self._pixels.held_out))
+        return self._pixels.held_out[order[:count]]
 
     @property
     def about(self) -> dict[str, Any]:
