@@ -12,7 +12,7 @@ from lcsc import power_snapshots, weights
 from lcsc.checkpoints import format_of
 from lcsc.errors import InputError
 from lcsc.evaluation import Evaluator, Score
-from lcsc.progress import Progress
+from lcsc.progress import Progress, logger
 from lcsc.scoring import Context, score_candidates
 from lcsc.search import averaging, post_hoc
 from lcsc.search.base import Candidate, Coefficients
@@ -24,17 +24,22 @@ FAMILIES = (
 )
 EMA_FAMILIES = ("ema", "ema-shaped")
 HINDSIGHT_FAMILIES = (*EMA_FAMILIES, "post-hoc")
+# What EMA-shaped rows keep from one checkpoint to the next, where the rates are to suit the checkpoints.
+KEPT = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.975, 0.99)
+ALONE = 0.9999  # weight on the last checkpoint from which a row is that checkpoint
 
 
 def combinations(
-    steps: Sequence[int], rates: Sequence[float], windows: Sequence[int] = (), widths: Sequence[float] = ()
+    steps: Sequence[int], rates: Sequence[float] | None, windows: Sequence[int] = (), widths: Sequence[float] = ()
 ) -> list[dict[str, Any]]:
     """Entries for every baseline that is a combination of the bank's checkpoints.
 
-    ``rates`` are those of EMA-shaped rows; ``windows`` the numbers of last checkpoints to average, of which those
-    below the number there are are taken; ``widths`` σ_rel of post-hoc EMAs.
+    ``rates`` are those of EMA-shaped rows, None for rates that suit the steps; ``windows`` the numbers of last
+    checkpoints to average, of which those below the number there are are taken; ``widths`` σ_rel of post-hoc EMAs.
     """
     count = len(steps)
+    rates = averaging.suited_rates(steps, KEPT) if rates is None else rates
+    _warn_of_last_alone(steps, rates)
     entries = [_entry("last", "last", "Last checkpoint", None, averaging.single(count, count - 1))]
     entries += [
         _entry(f"single {step}", "single", f"Checkpoint {step:,}", step, averaging.single(count, index))
@@ -48,9 +53,9 @@ def combinations(
     ]
     entries += [
         _entry(
-            f"ema-shaped {rate:g}",
+            f"ema-shaped {rate:.10g}",
             "ema-shaped",
-            f"EMA-shaped {rate:g}",
+            f"EMA-shaped {rate:.10g}",
             rate,
             averaging.ema_shaped(steps, rate),
         )
@@ -61,6 +66,16 @@ def combinations(
         row = post_hoc.from_checkpoints(steps, width)
         entries.append(_entry(f"post-hoc-checkpoints {width:g}", power_snapshots.FAMILY, label, width, row))
     return entries
+
+
+def _warn_of_last_alone(steps: Sequence[int], rates: Sequence[float]) -> None:
+    alone = [rate for rate in rates if averaging.ema_shaped(steps, rate)[0, -1] > ALONE]
+    if len(alone) > len(rates) / 2:
+        logger.warning(
+            "baselines.ema_shaped: %d of %d rates give the last checkpoint alone, since checkpoints are up to %d steps "
+            "apart; leave the key out, or write null, for rates that suit them",
+            *(len(alone), len(rates), int(np.diff(np.asarray(steps)).max())),
+        )
 
 
 def files(emas: Path | None, decayed: Path | None, continued: Path | None = None) -> list[dict[str, Any]]:

@@ -121,7 +121,7 @@ def _begun(
     if before is not None:
         last = before["points"][-1]
         return {key: last[key] for key in ("evaluations", "gradients", "equivalents", "seconds")}
-    rates = {"initial_rates": list(manifest["settings"]["initial_rates"])}
+    rates = {"initial_rates": manifest["settings"].get("initial_rates")}
     count = len(Gradient(SearchSpace(tuple(measures.context.bank.steps)), rates).ask())
     own = count * unit / int(manifest["images"])  # in evaluations of the fine-tuning's own images
     return {"evaluations": own, "gradients": 0, "equivalents": float(count), "seconds": count * unit * image_seconds}

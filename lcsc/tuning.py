@@ -75,9 +75,9 @@ class Start:
         return {**found, "coefficients": self.coefficients.tolist()}
 
 
-def best_average(context: Context, evaluator: Evaluator, initial_rates: Sequence[float]) -> Start:
+def best_average(context: Context, evaluator: Evaluator, initial_rates: Sequence[float] | None) -> Start:
     """The average of the checkpoints with the lowest score: the very start that the gradient search takes."""
-    search = Gradient(SearchSpace(tuple(context.bank.steps)), {"initial_rates": list(initial_rates)})
+    search = Gradient(SearchSpace(tuple(context.bank.steps)), {"initial_rates": initial_rates})
     candidates = search.ask()
     scores = score_candidates(context, evaluator, candidates)
     search.tell([Scored(candidate, score.value) for candidate, score in zip(candidates, scores, strict=True)])

@@ -70,7 +70,7 @@ def _start(
         if selection is not None:
             raise InputError(f"--start: found {selection}, expected none, since the settings' start is {BEST_AVERAGE}")
         evaluator = context.evaluator(extractor, reference, "search", int(settings["search_images"]))
-        return best_average(context, evaluator, settings["tune"]["initial_rates"])
+        return best_average(context, evaluator, settings["tune"].get("initial_rates"))
     if selection is None:
         raise InputError(f"--start: found none, expected selection.json of the search {name!r}, which 'start' names")
     return searched_start(selection, name, context.bank)

@@ -47,3 +47,12 @@ def test_a_window_is_the_mean_of_the_last_checkpoints(size):
 def test_windows_that_the_bank_does_not_have_are_refused(size):
     with pytest.raises(InputError, match=f"uniform window: found {size} checkpoints, expected 1 to 20"):
         averaging.window(20, size)
+
+
+@given(st.integers(1, 20_000), st.integers(2, 12))
+def test_suited_rates_keep_what_is_asked_for_whatever_the_distance(spacing, count):
+    steps = [1000 + spacing * place for place in range(count)]
+    for kept, rate in zip((0.1, 0.5, 0.9), averaging.suited_rates(steps, (0.1, 0.5, 0.9)), strict=True):
+        assert 0 < rate < 1
+        row = averaging.ema_shaped(steps, rate)[0]
+        assert row[-2] / row[-1] == pytest.approx(kept, rel=0.03)

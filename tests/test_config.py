@@ -506,3 +506,17 @@ def test_a_warm_start_must_not_have_seen_what_judges():
     assert resolve(with_warm_start())["runs"]["later"]["searches"]["evolution"]["warm_start"]["run"] == "tiny"
     swapped = with_warm_start(extractors={"search": "mlp", "held_out": "cnn"}, searches={"evolution": {"warm_start": {"run": "tiny", "search": "evolution"}}})  # fmt: skip # noqa: E501
     assert "warm_start: found 'evolution', which lowered the distance by 'cnn'" in refusal(swapped)
+
+
+def test_rates_of_averages_suit_checkpoints_of_one_s_own_where_nothing_is_said() -> None:
+    config = changed("runs.tiny", to={"checkpoints": {"folder": "runs/mine"}})
+    searches = config["defaults"]["searches"]
+    searches |= {"soup": {"method": "greedy-soup", "generations": 20}, "plain": {"method": "cma-es"}}
+    trained = resolve({**config, "runs": {"tiny": {}}})["runs"]["tiny"]
+    own = resolve(config)["runs"]["tiny"]
+    assert own["searches"]["plain"]["initial_rates"] is None
+    assert own["searches"]["evolution"]["initial_rates"] == searches["evolution"]["initial_rates"]
+    assert own["baselines"]["ema_shaped"] == config["defaults"]["baselines"]["ema_shaped"]
+    del config["defaults"]["baselines"]
+    assert resolve(config)["runs"]["tiny"]["baselines"]["ema_shaped"] is None
+    assert None not in (trained["searches"]["plain"]["initial_rates"], trained["baselines"]["ema_shaped"])

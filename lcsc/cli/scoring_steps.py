@@ -66,7 +66,7 @@ def baselines(options: argparse.Namespace) -> None:
         evaluator = context.evaluator(extractor, reference, "selection", images)
         grids = settings["baselines"]
         windows, widths = grids.get("windows", ()), grids.get("post_hoc", ())
-        entries = steps.combinations(context.bank.steps, grids["ema_shaped"], windows, widths)
+        entries = steps.combinations(context.bank.steps, grids.get("ema_shaped"), windows, widths)
         entries += steps.files(options.emas, options.decayed, options.continued)
         entries += power_snapshots.entries(options.power, widths) if options.power else []
         for folder in options.tuned:

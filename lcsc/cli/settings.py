@@ -27,8 +27,8 @@ _EVALUATION = tuple(f"evaluation.{key}" for key in ("seed", "chunk", "candidates
 _SCORING = ("threads", *_NETWORK, "preconditioning.kind", "sampler.kind", *_EVALUATION, "images")
 _TRAIN = ("recipe", "steps", "batch", "learning_rate", "seed", "save_from", "save_every", "ema_rates")
 _CLASSIFIER = ("architecture", "dimension", "steps", "batch", "learning_rate", "noise", "seed")
-_EVOLUTION = ("seed", "population", "parents", "crossover", "mutation_scale", "mutation_share", "initial_rates")
-_TUNE = ("start", "rates", "gradients", "noise", "decay", "betas", "initial_rates")
+_EVOLUTION = ("seed", "population", "parents", "crossover", "mutation_scale", "mutation_share")
+_TUNE = ("start", "rates", "gradients", "noise", "decay", "betas")
 # Of what lcsc.config.step_settings gives, the keys that each step cannot do without.
 NEEDED: Mapping[str, tuple[str, ...]] = {
     "data": ("source", "held_out", "seed"),
@@ -37,7 +37,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "extractor": ("kind", "name"),
     "reference": (),
     "collect": (),
-    "baselines": (*_SCORING, "baselines.ema_shaped"),
+    "baselines": _SCORING,
     "search": (*_SCORING, "name", "search.method"),
     "tune": (*_SCORING, "name", "search_images", *(f"tune.{key}" for key in _TUNE)),
     "select": (*_SCORING, "name", "finalists"),
@@ -61,8 +61,8 @@ NEEDED_BY: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("kind", "efficientnet_lite0"): ("size", "resize"),
     ("kind", "dinov2"): ("sha256", "architecture", "size", "resize", "mean", "std"),
     ("search.method", "evolution"): tuple(f"search.{key}" for key in _EVOLUTION),
-    ("search.method", "cma-es"): ("search.seed", "search.sigma", "search.initial_rates"),
-    ("search.method", "random"): ("search.seed", "search.population", "search.initial_rates"),
+    ("search.method", "cma-es"): ("search.seed", "search.sigma"),
+    ("search.method", "random"): ("search.seed", "search.population"),
 }
 _WHOLE = {
     *("threads", "images", "blocks", "finalists", "seed", "chunk", "candidates_per_block", "steps", "batch"),

@@ -15,6 +15,7 @@ from lcsc.config.search_checks import gradient_problems, soup_problems, warm_sta
 from lcsc.config.teacher_checks import teacher_problems
 from lcsc.config.words import found_in_words
 
+STARTS = range(8)  # of the averages that a search makes without `initial_rates`
 BASELINES = (
     *("last", "single", "uniform", "window", "ema", "post-hoc", "decayed", "continued"),
     *("tuned", "tuned-search", "tuned-span"),
@@ -124,7 +125,7 @@ def _tuning(place: tuple[str, ...], tuning: Section, searches: Section) -> Itera
 
 
 def _budget(place: tuple[str, ...], search: Section, images: int) -> Iterator[Problem]:
-    averages = len(search.get("initial_rates", ())) + 2 + (search.get("warm_start") is not None)
+    averages = len(search.get("initial_rates") or STARTS) + 2 + (search.get("warm_start") is not None)
     first = search["population"] if search["method"] == "evolution" else averages
     if search["evaluations"] is not None and search["evaluations"] < first:
         expected = f"at least {first}, the candidates of the first generation"

@@ -12,6 +12,8 @@ from lcsc.config.problems import Problem, keys_that_are_no_text, refuse, schema_
 from lcsc.config.schema import Node, completed, dereference, read_schema
 from lcsc.config.yaml_files import read_yaml
 
+# Searches that do not set out from averages.
+_WITHOUT_STARTS = ("greedy-soup",)
 _KINDS = ("factory", "kind", "recipe", "method")
 # Sections of a run that put others of the defaults out of force.
 _INSTEAD = {
@@ -82,7 +84,20 @@ def _merged_run(defaults: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str
     for key in ("searches", "fine_tune"):
         if isinstance(merged.get(key), dict):
             merged[key] = {name: entry for name, entry in merged[key].items() if entry is not None}
-    return merged
+    return _with_suited_rates(merged) if "checkpoints" in merged else merged
+
+
+def _with_suited_rates(run: dict[str, Any]) -> dict[str, Any]:
+    """``run`` with null for rates of averages that it does not name: the schema's suit the workflow's own trainings."""
+    for section, key in (("baselines", "ema_shaped"), *((name, "initial_rates") for name in ("searches", "fine_tune"))):
+        known = run.setdefault("baselines", {}) if section == "baselines" else run.get(section)
+        if not isinstance(known, dict):
+            continue  # the schema says what is wrong with it
+        entries = [known] if section == "baselines" else known.values()
+        for entry in entries:
+            if isinstance(entry, dict) and entry.get("method") not in _WITHOUT_STARTS:
+                entry.setdefault(key, None)
+    return run
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any], node: Node) -> dict[str, Any]:

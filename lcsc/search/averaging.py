@@ -43,6 +43,17 @@ def ema_shaped(steps: Sequence[int], rate: float) -> Coefficients:
     return row
 
 
+def suited_rates(steps: Sequence[int], kept: Sequence[float]) -> list[float]:
+    """Rates per training step whose averages keep each share of ``kept`` from one checkpoint to the next.
+
+    The middle distance between ``steps`` counts: rates that suit checkpoints 25 steps apart give the last one alone
+    where they are thousands of steps apart.
+    """
+    spacing = float(np.median(np.diff(np.asarray(steps, dtype=np.float64)))) if len(steps) > 1 else 1.0
+    # Three digits of what is lost at each step, so that people can read the rates.
+    return [1.0 - float(f"{1.0 - share ** (1.0 / spacing):.3g}") for share in kept]
+
+
 def ema_coefficients(count: int, rate: float) -> Coefficients:
     """The coefficients over ``count`` checkpoints, oldest first, that an EMA of those checkpoints has, shape [1, K].
 

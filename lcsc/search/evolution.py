@@ -37,7 +37,7 @@ class Evolution(Search):
         taken = set(self._seen)
         chosen: list[Candidate] = []
         if not self._best:
-            chosen += averages(self.space, self.settings["initial_rates"])[:size]
+            chosen += averages(self.space, self.settings.get("initial_rates"))[:size]
             taken.update(candidate.fingerprint for candidate in chosen)
         parents = [scored.candidate.coefficients for scored in self._best] or [c.coefficients for c in chosen]
         while len(chosen) < size:

@@ -14,16 +14,21 @@ from lcsc.search.domain import Domain, WholeSpace
 
 # Rates per training step of the EMA-shaped averages, where the settings name none.
 RATES = (0.9, 0.94, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995)
+# What averages keep from one checkpoint to the next, where the rates are to suit the checkpoints.
+KEPT = (0.1, 0.25, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
-def averages(space: SearchSpace, rates: Sequence[float], domain: Domain | None = None) -> list[Candidate]:
+def averages(space: SearchSpace, rates: Sequence[float] | None, domain: Domain | None = None) -> list[Candidate]:
     """The last checkpoint, the uniform average and EMA-shaped ones of ``rates``, inside ``domain``; none twice.
 
-    One row is repeated for each group. Where an earlier search ended (``space.warm``) comes first.
+    Without ``rates`` they suit the distances between the checkpoints. One row is repeated for each group. Where an
+    earlier search ended (``space.warm``) comes first.
     """
+    if rates is None:
+        rates = averaging.suited_rates(space.steps, KEPT)
     chosen_domain: Domain = WholeSpace() if domain is None else domain
     rows = [("last", averaging.single(space.K, space.K - 1)), ("uniform", averaging.uniform(space.K))]
-    rows += [(f"ema-shaped {rate:g}", averaging.ema_shaped(space.steps, rate)) for rate in rates]
+    rows += [(f"ema-shaped {rate:.10g}", averaging.ema_shaped(space.steps, rate)) for rate in rates]
     repeated = [(origin, np.repeat(row, space.groups, axis=0)) for origin, row in rows]
     if space.warm is not None:
         repeated.insert(0, ("warm start", space.warm))
