@@ -25,6 +25,9 @@ def check_generator(generator: Generator, bank: Bank, image_shape: Sequence[int]
     """
     generator.load(bank.checkpoint(0))
     draw = Noise("search", 0, 0, IMAGES, generator.noise_shapes, generator.classes).chunk(0, IMAGES)
+    if generator.classes is not None:
+        # The first and the last class: labels by chance may all be ones that the network knows.
+        draw = draw._replace(labels=torch.tensor([0, generator.classes - 1]))
     draw = draw.to(generator.device)
     try:
         with torch.inference_mode():
@@ -32,9 +35,7 @@ def check_generator(generator: Generator, bank: Bank, image_shape: Sequence[int]
     except LcscError:
         raise
     except Exception as error:
-        raise InputError(
-            f"generator: makes no images ({_reason(error)}); correct network, preconditioning or sampler"
-        ) from error
+        raise InputError(f"generator: makes no images ({_reason(error)}); {_way_out(generator)}") from error
     expected = [IMAGES, *image_shape]
     if list(images.shape) != expected:
         raise InputError(
@@ -48,6 +49,12 @@ def check_generator(generator: Generator, bank: Bank, image_shape: Sequence[int]
             f"{bank.steps[0]}; check network, preconditioning and sampler, and that the checkpoint is of this network"
         )
     return images
+
+
+def _way_out(generator: Generator) -> str:
+    if generator.classes is None:
+        return "correct network (its `classes`, where it is class-conditional), preconditioning or sampler"
+    return f"correct network (`classes` is {generator.classes}, `label_form`, `label_argument`) or sampler"
 
 
 def _reason(error: Exception) -> str:
