@@ -105,3 +105,44 @@ def test_weights_that_lack_a_tensor_are_refused(saved, tmp_path):
     torch.save(state, tmp_path / "less.pth")
     with pytest.raises(InputError, match=r"less\.pth: timm .* cannot make weights of test_vit \(.*norm\.weight"):
         make_extractor(settings(tmp_path / "less.pth"), tmp_path / "x.safetensors", tmp_path / "less.pth")
+
+
+class Evil:
+    def __reduce__(self):
+        return exec, ("import pathlib; pathlib.Path('was-executed').touch()",)
+
+
+def spoil(path, content):
+    path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"garbage", "cannot be read as plain tensors"),
+     (b"\x80\x02garbage", "cannot be read as plain tensors"),
+     ({"norm.weight": Evil()}, "found pickled Python code or classes .* refused, expected tensors only"),
+     ({"epoch": 3}, "'epoch': found int, expected a tensor")],
+)  # fmt: skip
+def test_foreign_files_and_code_are_refused_whatever_timm_s_defaults_are(tmp_path, monkeypatch, content, message):
+    loads = torch.load
+    # As in timm 1.0.9, which asks for weights_only=False.
+    monkeypatch.setattr(timm.models._helpers, "_torch_load", lambda path, **_: loads(path, weights_only=False), False)
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "other.pth"
+    spoil(path, content)
+    with pytest.raises(InputError, match=rf"other\.pth: {message}") as error:
+        make_extractor(settings(path), tmp_path / "x.safetensors", path)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "was-executed").exists()
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda state: {"model": state, "epoch": 3}, lambda state: {f"module.{key}": state[key] for key in state}],
+)
+def test_weights_as_training_code_nests_them_are_found(saved, tmp_path, wrap):
+    path = tmp_path / "nested.pth"
+    torch.save(wrap(saved[1].state_dict()), path)
+    batch = images(2)
+    expected = made(tmp_path, saved[0])(batch)
+    assert torch.equal(made(tmp_path, path)(batch), expected)

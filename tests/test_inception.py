@@ -169,6 +169,16 @@ def test_missing_and_foreign_weights_are_refused(files, tmp_path):
     assert not (tmp_path / "x.safetensors").exists()
 
 
+@pytest.mark.parametrize("content", [b"garbage", b"\x80\x02garbage", b"PK\x03\x04garbage"])
+def test_foreign_files_of_pytorch_fid_are_refused_in_one_line(files, tmp_path, content):
+    other = tmp_path / "other.pth"
+    other.write_bytes(content)
+    wrong = {**settings(files, "legacy_pytorch"), "sha256": sha256_of(other)}
+    with pytest.raises(InputError, match=r"other\.pth: cannot be read as ") as error:
+        make_extractor(wrong, tmp_path / "x.safetensors", other)
+    assert "\n" not in str(error.value)
+
+
 class Answer(io.BytesIO):
     pass
 

@@ -15,10 +15,12 @@ import torch
 from torch import nn
 
 from lcsc.errors import InputError
-from lcsc.extractors.weights import require_weights
+from lcsc.extractors.weights import read_state, require_weights
 
 KIND = "dinov2"
 Tensors = Mapping[str, torch.Tensor]
+# Where training code of timm and others keeps weights in a file, averages first.
+NESTED = ("state_dict_ema", "model_ema", "state_dict", "model")
 
 
 class Normalised(nn.Module):
@@ -73,8 +75,11 @@ def _network(architecture: str, size: int, weights: Path | None = None) -> Any:
             f"extractor of kind {KIND}: architecture is {architecture!r}, expected a name that timm {timm.__version__} "
             f"knows, such as {', '.join(timm.list_models('*dinov2*')[:2])}"
         )
-    # Without a head in the file's description, timm refuses names that are missing or left over.
-    given = {} if weights is None else {"pretrained_cfg_overlay": {"file": str(weights), "num_classes": 0}}
+    given = {}
+    if weights is not None:  # read here: older versions of timm execute code that a file holds
+        state = timm.models.clean_state_dict(read_state(weights, NESTED))
+        # Without a head in the description, timm refuses names that are missing or left over.
+        given = {"pretrained_cfg_overlay": {"state_dict": state, "num_classes": 0}}
     try:
         return timm.create_model(
             architecture, pretrained=weights is not None, num_classes=0, img_size=size, **given

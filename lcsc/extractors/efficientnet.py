@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from lcsc.errors import InputError
-from lcsc.files import read_or_refuse, sha256_of
+from lcsc.extractors.weights import read_state
+from lcsc.files import sha256_of
 
 KIND = "efficientnet_lite0"
 DIMENSION = 1280
@@ -107,8 +108,7 @@ def packaged_tensors() -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
             f"{path}: sha256 {found[:12]}, expected {SHA256[:12]}: other weights measure another distance; install "
             f"{PACKAGE} 0.1.0"
         )
-    state = read_or_refuse(path, lambda: torch.load(path, map_location="cpu", weights_only=True), what="weights")
-    return folded(state), {"package": PACKAGE, "file": path.name, "sha256": found}
+    return folded(read_state(path)), {"package": PACKAGE, "file": path.name, "sha256": found}
 
 
 def folded(state: Tensors) -> dict[str, torch.Tensor]:

@@ -27,8 +27,7 @@ from lcsc.config.settings import INCEPTION_WEIGHTS, PYTORCH_FID, TORCHSCRIPT
 from lcsc.data import to_bytes
 from lcsc.extractors import variants
 from lcsc.extractors.resizing import Antialiased
-from lcsc.extractors.weights import SOURCES, require_weights
-from lcsc.files import read_or_refuse
+from lcsc.extractors.weights import SOURCES, read_state, require_weights
 
 KIND = "inception"
 DIMENSION, SIZE, CLASSES = 2048, 299, 1008
@@ -167,14 +166,7 @@ def _read_torchscript(path: Path) -> dict[str, torch.Tensor]:
     return {"torchscript": torch.from_numpy(np.fromfile(path, np.uint8))}
 
 
-def _read_state(path: Path) -> dict[str, torch.Tensor]:
-    state: dict[str, torch.Tensor] = read_or_refuse(
-        path, lambda: torch.load(path, map_location="cpu", weights_only=True), what="weights of pytorch-fid"
-    )
-    return state
-
-
 _READERS: dict[str, Callable[[Path], dict[str, torch.Tensor]]] = {
     TORCHSCRIPT: _read_torchscript,
-    PYTORCH_FID: _read_state,
+    PYTORCH_FID: read_state,
 }

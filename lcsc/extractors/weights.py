@@ -8,10 +8,15 @@ from __future__ import annotations
 import hashlib
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
+from lcsc.checkpoints.registry import format_of
+from lcsc.checkpoints.torch_files import TorchFormat, load_tensors, state_of
 from lcsc.config.settings import PYTORCH_FID, TORCHSCRIPT
 from lcsc.errors import InputError, LcscError
 from lcsc.files import HASH_BLOCK, replacing, sha256_of
@@ -87,3 +92,18 @@ def require_weights(path: Path | str | None, sha256: str, name: str | None = Non
             "or name the file's own sha256 in the configuration"
         )
     return path
+
+
+def read_state(path: Path, nested: Sequence[str] = ()) -> dict[str, torch.Tensor]:
+    """The state dict in ``path``, safetensors or torch; under the first of the keys ``nested`` that the file has.
+
+    Raises :class:`InputError` for a truncated or foreign file, and for one that would execute code.
+    """
+    kind = format_of(path)
+    if isinstance(kind, TorchFormat):
+        content = load_tensors(path)
+        keys = [key for key in nested if isinstance(content, dict) and isinstance(content.get(key), dict)]
+        found = state_of(path, content[keys[0]] if keys else content, keys[0] if keys else None)
+    else:
+        found = kind.read(path)
+    return found.tensors | {name: found.tensors[kept] for name, kept in found.aliases.items()}
