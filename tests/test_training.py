@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -296,6 +297,36 @@ def test_two_trainings_give_the_same_bytes_and_another_seed_others(trained, part
     train(changed("train", seed=1), part, tmp_path / "other")
     other = contents(tmp_path / "other")
     assert all(other[name] != content for name, content in contents(trained).items())
+
+
+class Dropping(nn.Module):
+    """A network whose forward passes note what they dropped."""
+
+    masks: ClassVar[list[torch.Tensor]] = []
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.dropout = nn.Linear(16, 16), nn.Dropout(0.5)
+
+    def forward(self, x: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        kept = self.dropout(torch.ones(len(x), 16))
+        self.masks.append(kept)
+        return (self.body(x.flatten(1)) * kept).view_as(x)
+
+
+def test_dropout_depends_on_seed_and_step_alone(part, tmp_path, monkeypatch):
+    monkeypatch.setattr(Dropping, "masks", [])
+    given = changed("train", steps=4, save_from=2, save_every=2)
+    given["network"] = {"factory": f"{__name__}:Dropping", "args": {}, "image_shape": [1, 4, 4]}
+    for place, output in enumerate(("one", "two")):
+        torch.manual_seed(place)
+        before = torch.get_rng_state()
+        train(given, part, tmp_path / output)
+        assert torch.equal(torch.get_rng_state(), before)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    masks = Dropping.masks[: len(Dropping.masks) // 2]
+    assert all(torch.equal(*pair) for pair in zip(masks[::2], masks[1::2], strict=True))  # teacher and student
+    assert len({mask.numpy().tobytes() for mask in masks}) == 4
 
 
 def test_a_decayed_learning_rate_keeps_the_last_checkpoint_and_the_averages(trained, part, tmp_path):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from lcsc.training.recipes import make_recipe
 SCHEDULES = ("constant", "decayed")
 CONTINUED = "continued"
 # Streams of random numbers under the training's seed.
-INITIAL_WEIGHTS, BATCHES = 0, 1
+INITIAL_WEIGHTS, BATCHES, DROPOUT = 0, 1, 2
 LOSS_EVERY = 25  # steps between two looks at the loss, which on a GPU wait for it
 POWER_SNAPSHOTS = 20  # of each power-function average, evenly over the training
 
@@ -51,7 +52,8 @@ class Training:
         teacher: Path | None = None,
     ) -> None:
         self.options: Mapping[str, Any] = settings["train"]
-        seed = int(self.options["seed"])
+        self._seed = seed = int(self.options["seed"])
+        self._masks = 0
         self.network = build_network(settings["network"], torch_seed("training", seed, INITIAL_WEIGHTS))
         self.network.to(device).train()
         self.form = CallForm.of(self.network, settings["network"])
@@ -66,7 +68,14 @@ class Training:
         self.generator = torch.Generator().manual_seed(torch_seed("training", seed, BATCHES))
 
     def _evaluate(self, x: torch.Tensor, noise_level: torch.Tensor) -> torch.Tensor:
+        # Seeded for each forward pass: a student drops the same values as the one without gradients beside it.
+        torch.manual_seed(self._masks)
         return self.form(self.network, x, noise_level)
+
+    def _seeded(self, device: torch.device) -> AbstractContextManager[None]:
+        """Leave PyTorch's own random numbers, from which networks draw what they drop, as they were outside."""
+        forked: AbstractContextManager[None] = torch.random.fork_rng([device] if device.type == "cuda" else [])
+        return forked
 
     def advance(self, step: int, rate: float) -> torch.Tensor:
         """Optimisation ``step``, counted from 0, at the learning rate ``rate``; the loss before it."""
@@ -74,7 +83,10 @@ class Training:
         rows = torch.randint(len(self.images), (int(self.options["batch"]),), generator=self.generator)
         # Beyond the planned steps the recipe's own schedule stays where it ended.
         place = min(step, int(self.options["steps"]) - 1)
-        loss = self.recipe(self.images[rows.to(self.images.device)], place, self.generator)
+        images = self.images[rows.to(self.images.device)]
+        with self._seeded(images.device):
+            self._masks = torch_seed("training", self._seed, DROPOUT, step)
+            loss = self.recipe(images, place, self.generator)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
