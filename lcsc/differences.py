@@ -3,8 +3,10 @@
 A difference is stored as float16 in units of a power of two that is chosen for each block of columns, so that the
 block's largest one comes near 2^15. Neither can anything overflow then, nor do small differences (a low learning
 rate over few steps gives 1e-6) fall below float16's normal numbers. With d = θ - base, a value comes back within
-2^-11 |d| + 2^-39 max |d| over its block, beside the rounding to float32; a weight that moved by less than 1/8,192 of
-itself comes back exactly. Bases are checkpoints as they are read again, so that errors do not add up from one to the
+2^-11 |d| + 2^-39 max |d| over its block, beside the rounding to float32 (2^-24 of the weight and 3 times that of d).
+A weight that moved by less than 1/8,192 of itself comes back exactly only where 2^-39 max |d| lies below that
+rounding: small weights in a block with large movements do not. Bases are checkpoints as they are read again, so that
+errors do not add up from one to the
 next. The 16 bits are handled as uint16, which HDF5 moves unconverted.
 """
 

@@ -86,6 +86,18 @@ def test_moves_below_an_8192th_of_a_weight_are_kept_exactly(size: int, seed: int
     assert np.array_equal(there_and_back(vector, base), vector)
 
 
+@given(st.integers(-30, 0), st.integers(0, 99))
+def test_small_weights_beside_a_large_movement_are_within_the_bound_but_not_exact(size: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    base = (2.0**size * rng.uniform(1, 2, 50)).astype(np.float32)
+    vector = (base * (1 + rng.uniform(-1, 1, 50) / 8200)).astype(np.float32)
+    vector[0] = base[0] + np.float32(2.0**20)
+    error = np.abs(there_and_back(vector, base).astype(np.float64) - vector)
+    moved = np.abs(vector.astype(np.float64) - base)
+    assert np.all(error <= 2.0**-11 * moved + 2.0**-39 * moved.max() + 2.0**-24 * (np.abs(vector) + 3 * moved))
+    assert size > -20 or error[1:].max() > 0
+
+
 def test_small_differences_would_be_lost_without_units() -> None:
     rng = np.random.default_rng(0)
     base = (1e-4 * rng.standard_normal(1000)).astype(np.float32)
