@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lcsc.bank import Bank
 from lcsc.bank_index import INDEX, Index, Storage, index_text, read_index
+from lcsc.bank_lock import locked, unlock
+from lcsc.bank_segments import stored_rows
 from lcsc.bank_writer import Base, bank_writer
 from lcsc.checkpoints.base import Checkpoint, split_tied
 from lcsc.checkpoints.validate import RunCheck
 from lcsc.errors import InputError
-from lcsc.files import make_folder, unwritable, write_text
+from lcsc.files import make_folder, write_text
 from lcsc.run_table import flat_vector, table_of_run
 
-_LOCK = ".lock"
 # How a merged checkpoint of a recorded bank is written: with the module's own names.
 _CONTAINER: Mapping[str, Any] = {"format": "safetensors", "state_key": None, "metadata": {}}
 
@@ -33,7 +31,7 @@ class BankAppender:
     def __init__(self, folder: Path | str, storage: Storage = "differences", track: str = "raw") -> None:
         self.folder, self._storage, self._track = Path(folder), storage, track
         make_folder(self.folder)
-        self._lock = _locked(self.folder)
+        self._lock = locked(self.folder, "give each training a bank of its own")
         try:
             self._index = self._found()
             self._check = self._check_of_last()
@@ -90,17 +88,20 @@ class BankAppender:
     def close(self) -> None:
         """Let others append to the bank."""
         if self._lock is not None:
-            # Closing alone would leave the lock to forked processes, such as a data loader's.
-            fcntl.flock(self._lock, fcntl.LOCK_UN)
-            os.close(self._lock)
+            unlock(self._lock)
             self._lock = None
 
     def _found(self) -> Index | None:
         if not (self.folder / INDEX).exists():
-            orphans = len(list(self.folder.glob("segment-*.h5")))
-            if orphans > 1:  # one is what a kill within the first save leaves
+            orphans = list(self.folder.glob("segment-*.h5"))
+            if len(orphans) > 1:
                 raise InputError(
-                    f"{self.folder}: found {orphans} segments without their {INDEX}; choose another folder"
+                    f"{self.folder}: found {len(orphans)} segments without their {INDEX}; choose another folder"
+                )
+            # A kill within a recorder's first save leaves one of one checkpoint; no collected bank has fewer than two.
+            if orphans and (rows := stored_rows(orphans[0])) > 1:
+                raise InputError(
+                    f"{self.folder}: found 1 segment of {rows} checkpoints without its {INDEX}; choose another folder"
                 )
             return None
         index = read_index(self.folder)
@@ -128,21 +129,3 @@ class BankAppender:
         for path in self.folder.glob("segment-*.h5"):
             if path.name not in named:
                 path.unlink(missing_ok=True)
-
-
-def _locked(folder: Path) -> int | None:
-    """A lock that ends with this process; None where the file system has none."""
-    try:
-        handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise unwritable(folder / _LOCK, error) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(handle)
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            raise InputError(
-                f"{folder}: another recorder appends to it; give each training a bank of its own"
-            ) from error
-        return None
-    return handle

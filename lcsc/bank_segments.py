@@ -151,6 +151,17 @@ def _datasets(whole: int, differences: int, parameters: int) -> list[tuple[str, 
     return [*weights, *(halves if differences else [])]
 
 
+def stored_rows(path: Path) -> int:
+    """How many checkpoints the segment in ``path`` holds, whatever an index says; 0 where it is not a whole segment."""
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            if "content" not in file.attrs:
+                return 0
+            return sum(len(file[name]) for name in ("weights", "differences") if name in file)
+    except OSError:
+        return 0
+
+
 def allow_open_files(folder: Path, count: int) -> None:
     """Raise this process's limit of open files where ``count`` more need it; :class:`InputError` if that fails."""
     wanted = count + _OTHER_FILES

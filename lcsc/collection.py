@@ -8,6 +8,7 @@ from typing import Any, TypedDict, Unpack
 
 from lcsc.bank import Bank
 from lcsc.bank_index import Storage
+from lcsc.bank_lock import collecting
 from lcsc.bank_writer import BankWriter, bank_writer
 from lcsc.checkpoints.base import CheckpointFile, RunFolder, content_sha256
 from lcsc.checkpoints.discover import FoundRun, find_run, tracks_in_words
@@ -46,12 +47,13 @@ def collect(folder: Path | str, output: Path | str, *, storage: Storage = "float
 
     Each file is read, checked and written before the next is opened: one checkpoint is in memory at a time.
     Where a file does not fit or the disk is full, what stood in ``output`` is left as it was. Raises
-    :class:`InputError` naming file and tensor, :class:`LcscError` where writing fails.
+    :class:`InputError` naming file and tensor, and where a recorder appends to ``output``, :class:`LcscError` where
+    writing fails.
     """
     run, found, files = _found(folder, choice)
     output = Path(output)
     intake = _Intake(run, found, files[-1])
-    with bank_writer(output, len(files), storage=storage) as writer:
+    with collecting(output), bank_writer(output, len(files), storage=storage) as writer:
         progress = Progress("checkpoints", len(files))
         for file in files:
             intake.take(file, writer)

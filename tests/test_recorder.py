@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import logging
 import os
 import subprocess
@@ -12,11 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from runs import make_bank
 from torch import nn
 
 import lcsc
 from lcsc.bank import Bank
 from lcsc.bank_appender import BankAppender
+from lcsc.bank_lock import collecting
+from lcsc.collection import collect
 from lcsc.combination import combine
 from lcsc.errors import InputError, LcscError
 from lcsc.export import export_merged
@@ -312,6 +317,61 @@ def test_segments_without_their_index_are_left_alone(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"found 3 segments without their index\.json"):
         Recorder(tmp_path)
     assert len(list(tmp_path.glob("segment-*"))) == 3
+
+
+def test_a_bank_whose_index_was_lost_is_left_alone(tmp_path: Path) -> None:
+    make_bank(tmp_path, 3)
+    (tmp_path / "bank" / "index.json").unlink()
+    before = (tmp_path / "bank" / "segment-0000.h5").read_bytes()
+    with pytest.raises(
+        InputError, match=r"found 1 segments? of 3 checkpoints without (its|their) index\.json"
+    ) as error:
+        Recorder(tmp_path / "bank")
+    assert "\n" not in str(error.value)
+    assert (tmp_path / "bank" / "segment-0000.h5").read_bytes() == before
+
+
+def test_what_a_kill_within_the_first_save_leaves_gives_way(tmp_path: Path) -> None:
+    for content in (None, b"half"):
+        folder = tmp_path / str(content)
+        with Recorder(folder) as recorder:
+            train(network(), 1, 1, recorder)
+        (folder / "index.json").unlink()
+        if content:
+            (folder / "segment-0000.h5").write_bytes(content)
+        with Recorder(folder) as recorder:
+            train(network(), 1, 2, recorder)
+        assert Bank.open(folder, verify=True).steps == [1, 2]
+
+
+def test_a_bank_that_grows_is_not_collected_into(tmp_path: Path) -> None:
+    make_bank(tmp_path / "files", 3)
+    with Recorder(tmp_path / "bank") as recorder:
+        train(network(), 1, 2, recorder)
+        recorder.flush()
+        with pytest.raises(InputError, match=r"bank: another recorder appends to it.*; collect into another folder"):
+            collect(tmp_path / "files" / "run", tmp_path / "bank")
+        train(network(), 3, 4, recorder)
+    assert Bank.open(tmp_path / "bank", verify=True).steps == [1, 2, 3, 4]
+    assert collect(tmp_path / "files" / "run", tmp_path / "bank").K == 3
+
+
+def test_no_recorder_begins_while_a_bank_is_collected(tmp_path: Path) -> None:
+    with collecting(tmp_path), pytest.raises(InputError, match="or a bank is collected there"):
+        Recorder(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_system_without_locks_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def none(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    with caplog.at_level(logging.WARNING, "lcsc"):
+        BankAppender(tmp_path).close()
+    assert "the file system has no locks (No locks available); see that nothing else writes to it" in caplog.text
 
 
 def test_a_pinned_bank_gives_the_same_bytes_while_it_grows(tmp_path: Path) -> None:
