@@ -11,6 +11,7 @@ import torch
 from published import published, same_form
 
 from lcsc.checkpoints import RunFolder, find_run
+from lcsc.checkpoints.averages import check_not_averaged
 from lcsc.collection import collect, list_checkpoints
 from lcsc.errors import InputError
 from lcsc.export import export_merged, merge_from_recipe, read_recipe
@@ -67,6 +68,28 @@ def test_buffers_that_the_average_lacks_come_from_the_model(tmp_path: Path) -> N
     merged = torch.load(tmp_path / "ckpt_15000.pth", weights_only=True)
     assert torch.equal(merged[0]["module.sigmas"], torch.ones(3))
     assert "sigmas" not in merged[4]
+
+
+def test_a_weight_that_the_average_lacks_is_not_taken_from_the_model(tmp_path: Path) -> None:
+    """Also not silently: the network would be a mixture of averaged and raw weights."""
+    run = save_run(tmp_path / "run")
+    for path in run.glob("ckpt_*.pth"):
+        entries = torch.load(path, weights_only=True)
+        del entries[4]["conv_in.weight"], entries[4]["conv_in.bias"]
+        torch.save(entries, path)
+    message = r"ckpt_5000.pth: found no average of 2 floating-point .* 'conv_in.*track: raw"
+    with pytest.raises(InputError, match=message) as error:
+        collect(run, tmp_path / "bank", track="ema")
+    assert "\n" not in str(error.value)
+    assert collect(run, tmp_path / "bank", track="raw").K == 3
+
+
+def test_counters_statistics_and_constants_may_lack_an_average() -> None:
+    own = {"n.running_mean": torch.ones(2), "n.count": torch.tensor(1), "sigmas": torch.ones(3), "w": torch.ones(1)}
+    after = {name: 2 * tensor for name, tensor in own.items()} | {"sigmas": torch.ones(3)}
+    check_not_averaged(Path("a.pth"), own, {"w"}, lambda: after)
+    with pytest.raises(InputError, match=r"a.pth: found no average of 1 floating-point .* 'w'"):
+        check_not_averaged(Path("a.pth"), own, set(), lambda: after)
 
 
 def test_what_is_listed(tmp_path: Path) -> None:

@@ -102,6 +102,36 @@ def test_another_part_of_the_module(tmp_path: Path) -> None:
         collect(run, tmp_path / "bank", state_key="nothing")
 
 
+def change_states(run: Path, change: Any) -> None:
+    for path in run.glob("*.ckpt"):
+        content = torch.load(path, weights_only=True)
+        change(content["state_dict"], content["global_step"])
+        torch.save(content, path)
+
+
+def test_a_weight_without_an_average_is_not_taken_from_the_network(tmp_path: Path) -> None:
+    run = save_run(tmp_path / "run", "twins")
+    change_states(run, lambda state, step: state.update({"model.frequencies": torch.ones(3)}))
+    assert "frequencies" in {entry.name for entry in collect(run, tmp_path / "constant", track="ema").tensors}
+    change_states(run, lambda state, step: state.update({"model.head": torch.full((3,), float(step))}))
+    message = r"ckpt: found no average of 1 floating-point .* 'model.head'; .*track: raw"
+    with pytest.raises(InputError, match=message) as error:
+        collect(run, tmp_path / "bank", track="ema")
+    assert "\n" not in str(error.value)
+    assert collect(run, tmp_path / "bank", track="raw").K == 3
+
+
+def test_several_networks_in_a_module_are_not_chosen_between(tmp_path: Path) -> None:
+    run = save_run(tmp_path / "run", "net")
+    change_states(run, lambda state, step: state.update({"model.head": torch.full((3,), float(step))}))
+    with pytest.raises(InputError, match=r"ckpt: found the parts model, net, .*state_key") as error:
+        collect(run, tmp_path / "bank")
+    assert "\n" not in str(error.value)
+    assert collect(run, tmp_path / "bank", state_key="model").P == 3
+    change_states(run, lambda state, step: state.update({"model_ema.head": torch.full((3,), step + 0.5)}))
+    assert collect(run, tmp_path / "averaged", track="raw").P == 3
+
+
 def test_a_run_that_was_moved(tmp_path: Path) -> None:
     run = save_run(tmp_path / "run", "net")
     bank = collect(run, tmp_path / "bank")

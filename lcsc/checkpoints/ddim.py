@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from lcsc.checkpoints.averages import check_not_averaged
 from lcsc.checkpoints.base import Checkpoint, CheckpointFile, RunFolder, files_in
 from lcsc.checkpoints.names import strip_prefix
 from lcsc.checkpoints.torch_files import load_tensors, save_torch, state_of
@@ -46,7 +47,7 @@ class DDIM:
         return [CheckpointFile(path, step, track) for path in paths for step in [_step(path)] for track in tracks]
 
     def read(self, file: CheckpointFile, run: RunFolder) -> Checkpoint:
-        """The model's tensors, or the EMA's in their place: under the model's names, with its buffers."""
+        """The model's tensors, or the EMA's in their place: under the model's names, with its constants."""
         entries = _entries(file.path)
         if entries[_STEP] != file.step:
             raise InputError(f"{file.path}: found step {entries[_STEP]} in it, expected {file.step} as in its name")
@@ -59,6 +60,8 @@ class DDIM:
         names = dict(zip(model.tensors, strip_prefix(model.tensors)[1], strict=True))
         for name in averages.keys() - names.values():
             raise InputError(f"{file.path}: EMA tensor {name!r}: not found in the model; expected its parameters")
+        own = {names[name]: tensor for name, tensor in model.tensors.items()}
+        check_not_averaged(file.path, own, averages, lambda: _another_model(file, run))
         return Checkpoint({name: averages.get(names[name], own) for name, own in model.tensors.items()}, model.aliases)
 
     def container(self, file: CheckpointFile, checkpoint: Checkpoint, run: RunFolder) -> dict[str, Any]:
@@ -85,6 +88,12 @@ def write(output: Path, tensors: Mapping[str, torch.Tensor], container: Mapping[
 def _paths(run: RunFolder) -> list[Path]:
     paths = files_in(run, _SUFFIXES, "ckpt_*.pth")
     return sorted(paths, key=lambda path: (_number(path) or 0, path)) if run.pattern is None else paths
+
+
+def _another_model(file: CheckpointFile, run: RunFolder) -> dict[str, torch.Tensor]:
+    """The model's tensors at another step than ``file``'s, under bare names; none where there is no other step."""
+    path = next((path for path in _paths(run) if _step(path) != file.step), None)
+    return {} if path is None else _bare(_entries(path)[_MODEL])
 
 
 def _number(path: Path) -> int | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from lcsc.checkpoints.averages import check_not_averaged
 from lcsc.checkpoints.base import Checkpoint, CheckpointFile, RunFolder, files_in
 from lcsc.checkpoints.templates import template_of
 from lcsc.checkpoints.torch_files import load_tensors, save_torch, state_of
@@ -50,7 +51,10 @@ class Lightning:
         for path in repeated:
             logger.info("%s: left out, since another file has its step %d, too", path, steps.pop(path))
         last = max(steps, key=lambda path: steps[path])
-        tracks = ("raw", "ema")[: 1 + bool(_averages(_state(last), _prefix(last, _state(last), run)))]
+        state = _state(last)
+        prefix = _prefix(last, state, run)
+        logger.info("%s: the network is %s of the module", run.path, repr(prefix) if prefix else "the whole")
+        tracks = ("raw", "ema")[: 1 + bool(_averages(state, prefix))]
         return [CheckpointFile(path, step, track) for path, step in steps.items() for track in tracks]
 
     def read(self, file: CheckpointFile, run: RunFolder) -> Checkpoint:
@@ -60,7 +64,10 @@ class Lightning:
         twins = _averages(state, prefix) if file.track == "ema" else {}
         if file.track == "ema" and not twins:
             raise InputError(f"{file.path}: found no average of {prefix!r}, expected one as the last file has")
-        own = [name for name in state if name.startswith(prefix) and name not in _all_averages(state, prefix)]
+        averages = _all_averages(state, prefix)
+        own = [name for name in state if name.startswith(prefix) and name not in averages]
+        if twins:
+            check_not_averaged(file.path, {name: state[name] for name in own}, twins, lambda: _another_state(file, run))
         return state_of(file.path, {name.removeprefix(prefix): state[twins.get(name, name)] for name in own})
 
     def container(self, file: CheckpointFile, checkpoint: Checkpoint, run: RunFolder) -> dict[str, Any]:
@@ -117,6 +124,12 @@ def _state(path: Path) -> dict[str, torch.Tensor]:
     return dict(_content(path)[_STATE])
 
 
+def _another_state(file: CheckpointFile, run: RunFolder) -> dict[str, torch.Tensor]:
+    """The module's state at another step than ``file``'s; empty where there is no other step."""
+    path = next((path for path in files_in(run, [".ckpt"]) if _step(path) != file.step), None)
+    return {} if path is None else _state(path)
+
+
 def _step(path: Path) -> int:
     step = _content(path).get("global_step")
     if not isinstance(step, int) or step < 0:
@@ -125,7 +138,11 @@ def _step(path: Path) -> int:
 
 
 def _prefix(path: Path, state: Mapping[str, torch.Tensor], run: RunFolder) -> str:
-    """The name of the network in the module; empty where it has no usual one and no average."""
+    """The name of the network in the module; empty where it has no usual one.
+
+    Among several usual ones the one that has an average is the network; :class:`InputError` where that does not
+    decide it.
+    """
     if run.state_key not in (None, _STATE):
         prefix = str(run.state_key).removeprefix(f"{_STATE}.").rstrip(".") + "."
         if not any(name.startswith(prefix) for name in state):
@@ -134,8 +151,11 @@ def _prefix(path: Path, state: Mapping[str, torch.Tensor], run: RunFolder) -> st
         return prefix
     named = [prefix for prefix in _NETWORKS if any(name.startswith(prefix) for name in state)]
     averaged = [prefix for prefix in named if _averages(state, prefix)]
-    whole = [prefix for prefix in named if all(name.startswith(prefix) for name in state)]
-    return next(iter(averaged or whole or named), "")
+    choices = averaged or named
+    if len(choices) > 1:
+        listed = ", ".join(prefix.rstrip(".") for prefix in choices)
+        raise InputError(f"{path}: found the parts {listed}, expected one network; name it with checkpoints.state_key")
+    return choices[0] if choices else ""
 
 
 def _twins(prefix: str) -> tuple[str, ...]:
