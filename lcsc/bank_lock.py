@@ -32,7 +32,8 @@ def locked(folder: Path, way_out: str) -> int | None:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(handle)
-            return _without(folder, error, way_out)
+            _without(folder, error, way_out)
+            return None
         if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
             return handle
         os.close(handle)  # whoever held it before has removed the file since it was opened

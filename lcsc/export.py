@@ -16,7 +16,7 @@ from lcsc.checkpoints.registry import format_of
 from lcsc.checkpoints.writers import write_container
 from lcsc.combination import combine
 from lcsc.errors import InputError
-from lcsc.files import canonical_json, read_json, write_json
+from lcsc.files import canonical_json, inside, read_json, write_json
 from lcsc.groups import make_groups
 
 logger = logging.getLogger("lcsc")
@@ -61,7 +61,8 @@ def export_merged(
     }
     outputs = [Path(output)]
     if native is not None:
-        outputs.append(Path(native) / recipe["container"].get("name", recipe["checkpoints"][-1]["source"]))
+        name = recipe["container"].get("name", recipe["checkpoints"][-1]["source"])
+        outputs.append(inside(Path(native), str(name), str(bank.path)))
         _log_what_is_dropped(recipe)
     for place in outputs:
         merge_from_recipe(recipe, bank, place)

@@ -181,6 +181,19 @@ def unreadable(path: Path, error: Exception, *, what: str, way: str = "make it a
     return InputError(f"{path}: cannot be read as {what} ({_reason(error)}); it may be truncated, {way}")
 
 
+def inside(folder: Path, name: str, where: str) -> Path:
+    """``folder / name`` for a ``name`` that stands in a file; :class:`InputError` where it leads out of the folder.
+
+    ``where`` says in which file the name stands. Links are not followed: only the name is looked at.
+    """
+    parts = Path(name).parts
+    if not parts or Path(name).is_absolute() or ".." in parts or "\0" in name:
+        raise InputError(
+            f"{where}: found the name {name!r}, expected one within the folder; the file was not made by lcsc"
+        )
+    return folder / name
+
+
 def sha256_of(path: Path | str) -> str:
     """Hexadecimal sha256 of a file's content, read in blocks."""
     digest = hashlib.sha256()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import sys
 import types
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from lcsc.checkpoints.inert_pickle import module_state, read_inert
 from lcsc.collection import collect
 from lcsc.errors import InputError
 from lcsc.export import export_merged
@@ -109,6 +111,19 @@ def test_modules_that_need_their_code(tmp_path: Path, code: Any, kind: str, coun
     assert "\n" not in str(error.value)
     folders = [str(code[1])]
     assert count == collect(tmp_path / "run", tmp_path / "bank", track="ema", trust_pickle=True, python_path=folders).P
+
+
+def test_a_parameter_with_something_attached_is_read_and_a_program_is_not(tmp_path: Path) -> None:
+    module = torch.nn.Linear(2, 3)
+    module.weight.note = "attached"  # type: ignore[attr-defined]
+    torch.save({"net": module}, tmp_path / "state.pt")
+    found = module_state(read_inert(tmp_path / "state.pt")["net"])
+    assert found.keys() == {"weight", "bias"}
+    assert torch.equal(found["weight"], module.weight)
+    with zipfile.ZipFile(tmp_path / "program.pt", "w") as archive:
+        archive.writestr("program/constants.pkl", b"")
+    with pytest.raises(InputError, match="found a TorchScript program"):
+        read_inert(tmp_path / "program.pt")
 
 
 def test_pickles_are_not_read_without_trust_nor_run_by_stand_ins(tmp_path: Path) -> None:

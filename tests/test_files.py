@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 from zipfile import BadZipFile
 
 import pytest
@@ -14,6 +15,7 @@ from lcsc.errors import InputError, LcscError
 from lcsc.files import (
     canonical_json,
     hash_of,
+    inside,
     make_folder,
     read_json,
     read_or_refuse,
@@ -182,3 +184,13 @@ def test_hashes(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     assert sha256_of(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert hash_of({"a": 1, "b": 2}) == hash_of({"b": 2, "a": 1}) != hash_of({"a": 1, "b": 3})
+
+
+@pytest.mark.parametrize("name", ["../evil.pt", "/tmp/evil.pt", "a/../../evil.pt", "", "..", "a\0b"])
+def test_names_in_files_do_not_lead_out_of_their_folder(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="expected one within the folder"):
+        inside(tmp_path, name, "recipe.json")
+
+
+def test_names_within_a_folder_stay(tmp_path: Path) -> None:
+    assert inside(tmp_path, "unet/model.safetensors", "recipe.json") == tmp_path / "unet" / "model.safetensors"

@@ -16,7 +16,7 @@ import torch
 from lcsc.checkpoints.base import Checkpoint, CheckpointFile, RunFolder, last_number
 from lcsc.checkpoints.registry import format_named, format_of
 from lcsc.errors import InputError
-from lcsc.files import read_or_refuse, write_text
+from lcsc.files import inside, read_or_refuse, write_text
 
 _STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")
 _ENDS = (".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".fp16.safetensors", ".fp16.bin")
@@ -86,13 +86,15 @@ def write(output: Path, tensors: Mapping[str, torch.Tensor], container: Mapping[
     """A folder with weights, in shards where the source had any, and the config; ``from_pretrained`` reads it."""
     kind, shards = format_named("safetensors"), container["shards"]
     for shard in sorted(set(shards.values())):
-        kind.write(output / shard, {name: tensors[name] for name in tensors if shards[name] == shard}, {})
+        kind.write(
+            inside(output, shard, "recipe"), {name: tensors[name] for name in tensors if shards[name] == shard}, {}
+        )
     if shards:
         size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
         index = {"metadata": {"total_size": size}, "weight_map": dict(sorted(shards.items()))}
-        write_text(output / container["weights"], json.dumps(index, indent=2) + "\n")
+        write_text(inside(output, container["weights"], "recipe"), json.dumps(index, indent=2) + "\n")
     else:
-        kind.write(output / container["weights"], tensors, {})
+        kind.write(inside(output, container["weights"], "recipe"), tensors, {})
     if container["config"] is not None:
         write_text(output / _CONFIG, container["config"])
 
@@ -120,7 +122,7 @@ def _weight_map(index: Path) -> dict[str, str]:
     if not isinstance(places, dict) or not places:
         raise InputError(f"{index}: found no 'weight_map', expected the shard of each tensor; copy it again")
     for name, shard in places.items():
-        if not isinstance(shard, str) or Path(shard).name != shard:
+        if not isinstance(shard, str) or Path(shard).name != shard or shard == "..":
             raise InputError(f"{index}: tensor {name!r}: found shard {shard!r}, expected a file beside the index")
         if not (index.parent / shard).is_file():
             raise InputError(f"{index.parent / shard}: not found; expected a shard that {index.name} names")

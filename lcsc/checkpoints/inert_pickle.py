@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import zipfile
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 import torch
 
 from lcsc.checkpoints.base import starts_with
+from lcsc.errors import InputError
 
 _TENSORS = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter")
+_WITH_STATE = "_rebuild_parameter_with_state"
 
 
 class Inert(dict[Any, Any]):
@@ -53,6 +56,8 @@ class Unpickler(pickle.Unpickler):
             return set
         if module == "torch._utils" and name in _TENSORS:
             return getattr(torch._utils, name)
+        if (module, name) == ("torch._utils", _WITH_STATE):
+            return _parameter
         if (module, name) == ("torch.storage", "_load_from_bytes"):
             return _storage
         if module == "torch" and (name == "Size" or isinstance(getattr(torch, name, None), torch.dtype)):
@@ -72,10 +77,18 @@ def read_inert(path: Path) -> Any:
     if starts_with(path, 2) == b"PK":
         import sys
 
+        _refuse_programs(path)
         module: Any = sys.modules[__name__]
         return torch.load(path, map_location="cpu", weights_only=False, pickle_module=module, mmap=True)
     with path.open("rb") as stream:
         return load(stream)
+
+
+def _refuse_programs(path: Path) -> None:
+    """A TorchScript archive would be loaded as the program that it is."""
+    with zipfile.ZipFile(path) as archive:
+        if any(name.endswith("constants.pkl") for name in archive.namelist()):
+            raise InputError(f"{path}: found a TorchScript program, expected a pickled module: refused")
 
 
 def module_state(node: Any) -> dict[str, torch.Tensor]:
@@ -101,10 +114,17 @@ def _collected(node: Any, prefix: str) -> dict[str, torch.Tensor]:
         raise _UnknownModuleError(prefix)
     hidden = state.get("_non_persistent_buffers_set") or ()
     own = {**state["_parameters"], **{k: v for k, v in (state.get("_buffers") or {}).items() if k not in hidden}}
-    found = {prefix + name: value.detach() for name, value in own.items() if isinstance(value, torch.Tensor)}
+    if any(not (value is None or isinstance(value, torch.Tensor)) for value in own.values()):
+        raise _UnknownModuleError(prefix)
+    found = {prefix + name: value.detach() for name, value in own.items() if value is not None}
     for name, child in (state.get("_modules") or {}).items():
         found |= _collected(child, f"{prefix}{name}.") if child is not None else {}
     return found
+
+
+def _parameter(data: Any, requires_grad: bool, hooks: Any, state: Any) -> Any:
+    """A parameter to which something was attached, without what was attached."""
+    return torch._utils._rebuild_parameter(data, requires_grad, hooks)  # type: ignore[no-untyped-call]
 
 
 def _storage(content: bytes) -> Any:

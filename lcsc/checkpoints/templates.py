@@ -8,6 +8,7 @@ from typing import Any
 
 from lcsc.checkpoints.base import RunFolder, content_sha256
 from lcsc.errors import InputError
+from lcsc.files import inside
 
 
 def template_of(path: Path, run: RunFolder) -> dict[str, str]:
@@ -22,7 +23,7 @@ def template_path(container: Mapping[str, Any], source: Path | str | None) -> Pa
     Raises :class:`InputError` where it is gone or another file.
     """
     template: Mapping[str, str] = container["template"]
-    path = Path(source or template["folder"]) / template["file"]
+    path = inside(Path(source or template["folder"]), template["file"], "recipe")
     if not path.exists():
         raise InputError(
             f"{path}: not found; expected the run's own file, from which a merged one of format "
