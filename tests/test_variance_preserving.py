@@ -143,3 +143,15 @@ def test_impossible_settings_are_refused(change, message):
 def test_noise_levels_beyond_the_timesteps_are_refused():
     with pytest.raises(InputError, match=r"0.002 to 80.0, expected 0.0100005 to 157.407 as the network's timesteps"):
         build_sampler({"kind": "euler", "steps": 5, "sigma_min": 0.002, "sigma_max": 80.0}, build_denoiser(toy(), DDPM))
+
+
+@pytest.mark.parametrize(
+    ("sampler", "message"),
+    [({"kind": "euler", "sigmas": [5000.0, 1.0]}, r"noise levels 1.0 to 5000.0, expected .*correct them"),
+     ({"kind": "euler", "sigmas": [1.0, 1e-9]}, r"noise levels 1e-09 to 1.0, expected"),
+     ({"kind": "heun", "steps": 100}, r"are nearest to one timestep, expected a timestep for each; take fewer steps")],
+)  # fmt: skip
+def test_levels_that_the_timesteps_do_not_have_are_refused(sampler, message):
+    denoiser = build_denoiser(toy, {**DDPM, "nearest_timestep": True})
+    with pytest.raises(InputError, match=message):
+        build_sampler(sampler, denoiser)

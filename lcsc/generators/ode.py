@@ -98,12 +98,27 @@ def noise_levels(settings: Mapping[str, Any], denoiser: AnyDenoiser) -> list[flo
         found = "neither" if sigmas is None else "both"
         raise InputError(f"sampler: found {found} of 'sigmas' and 'steps', expected one of them; give one")
     if sigmas is not None:
-        return denoiser.snap([float(sigma) for sigma in sigmas])
+        known = [float(sigma) for sigma in sigmas]
+        if known:
+            _require_known_levels(denoiser, min(known), max(known))
+        return _snapped(denoiser, known)
     steps = int(settings["steps"])
     low, high, rho = karras_range(settings, denoiser)
     if steps < 1:
         raise InputError(f"sampler: steps {steps}, expected steps >= 1")
-    return denoiser.snap(karras_levels(steps, low, high, rho))
+    return _snapped(denoiser, karras_levels(steps, low, high, rho))
+
+
+def _snapped(denoiser: AnyDenoiser, sigmas: Sequence[float]) -> list[float]:
+    """``sigmas`` at levels that the denoiser knows; refused where two of them come to be one."""
+    levels = denoiser.snap(list(sigmas))
+    for place, (one, two) in enumerate(pairwise(levels)):
+        if one == two and sigmas[place] != sigmas[place + 1]:
+            raise InputError(
+                f"sampler: levels {sigmas[place]:.6g} and {sigmas[place + 1]:.6g} are nearest to one timestep, "
+                "expected a timestep for each; take fewer steps, or leave out nearest_timestep"
+            )
+    return levels
 
 
 def karras_range(settings: Mapping[str, Any], denoiser: AnyDenoiser) -> tuple[float, float, float]:
@@ -126,5 +141,5 @@ def _require_known_levels(denoiser: AnyDenoiser, low: float, high: float) -> Non
     if denoiser.kind == "ddpm" and (low * slack < denoiser.sigma_min or high > denoiser.sigma_max * slack):
         raise InputError(
             f"sampler: noise levels {low} to {high}, expected {denoiser.sigma_min:.6g} to {denoiser.sigma_max:.6g} as "
-            "the network's timesteps have; correct sigma_min and sigma_max"
+            "the network's timesteps have; correct them"
         )
