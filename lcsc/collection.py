@@ -89,6 +89,7 @@ class _Intake:
         self.run, self.found, self.last = run, found, last
         self.check = RunCheck()
         self.container: dict[str, Any] = {}
+        self._hashes: dict[Path, str] = {}  # a segment of a bank holds many checkpoints, and is hashed once
 
     def take(self, file: CheckpointFile, writer: BankWriter) -> None:
         """Read, check and write one checkpoint."""
@@ -96,7 +97,9 @@ class _Intake:
         tensors = self.check.add(file.path, checkpoint)
         source = file.path.relative_to(self.run.path).as_posix()
         vector = flat_vector(tensors, table_of_run(self.check))
-        writer.add(vector, step=file.step, source=source, sha256=content_sha256(file.path))
+        if file.path not in self._hashes:
+            self._hashes[file.path] = content_sha256(file.path)
+        writer.add(vector, step=file.step, source=source, sha256=self._hashes[file.path])
         if file == self.last:
             self.container = self.found.family.container(file, checkpoint, self.run)
             if self.found.others:

@@ -11,6 +11,7 @@ import torch
 from runs import save_run, weights
 from torch import nn
 
+from lcsc import collection
 from lcsc.bank import Bank
 from lcsc.cli import main
 from lcsc.collection import collect, list_checkpoints
@@ -81,6 +82,23 @@ def test_a_bank_that_was_collected_from_files_keeps_their_container(tmp_path: Pa
     export_merged(bank, np.full((1, 3), 1 / 3), output=tmp_path / "merged.safetensors", native=tmp_path / "native")
     merged = torch.load(tmp_path / "native" / "step-000030.pt", weights_only=True)
     assert merged.keys() == states[0].keys()
+
+
+def test_a_segment_of_many_checkpoints_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded(tmp_path / "mine")
+    whole = collect(tmp_path / "mine", tmp_path / "whole")
+    hashed: list[Path] = []
+    plain = collection.content_sha256
+
+    def counted(path: Path) -> str:
+        hashed.append(path)
+        return plain(path)
+
+    monkeypatch.setattr(collection, "content_sha256", counted)
+    again = collect(tmp_path / "whole", tmp_path / "again")
+    assert hashed == [tmp_path / "whole" / "segment-0000.h5"]
+    assert {stored.sha256 for stored in again.checkpoints} == {plain(hashed[0])}
+    assert again.identity == whole.identity
 
 
 def test_banks_have_no_files_to_choose(tmp_path: Path) -> None:
