@@ -16,8 +16,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from lcsc.bank import Bank
+    from lcsc.bank.combination import combine
     from lcsc.collection import collect
-    from lcsc.combination import combine
     from lcsc.errors import InputError, LcscError
     from lcsc.metrics.frechet import Reference, Statistics, feature_statistics, frechet_distance
     from lcsc.run_scorer import RunScorer
@@ -42,7 +42,7 @@ _HOMES = {
     "SearchSpace": "search",
     "Statistics": "metrics.frechet",
     "collect": "collection",
-    "combine": "combination",
+    "combine": "bank.combination",
     "deterministic": "runtime",
     "ema_coefficients": "search.averaging",
     "ema_shaped": "search.averaging",

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from lcsc.bank import Bank
-from lcsc.bank_index import Storage
-from lcsc.bank_lock import collecting
-from lcsc.bank_writer import BankWriter, bank_writer
+from lcsc.bank.index import Storage
+from lcsc.bank.lock import collecting
+from lcsc.bank.writer import BankWriter, bank_writer
 from lcsc.checkpoints.base import CheckpointFile, RunFolder, content_sha256
 from lcsc.checkpoints.discover import FoundRun, find_run, tracks_in_words
 from lcsc.checkpoints.validate import RunCheck
@@ -43,7 +43,7 @@ def collect(folder: Path | str, output: Path | str, *, storage: Storage = "float
     """Put the checkpoints of ``folder`` that ``choice`` takes into a bank in ``output``.
 
     ``storage`` "differences" keeps 2.1 bytes of a value in place of 4, and most checkpoints not exactly
-    (:mod:`lcsc.differences`).
+    (:mod:`lcsc.bank.differences`).
 
     Each file is read, checked and written before the next is opened: one checkpoint is in memory at a time.
     Where a file does not fit or the disk is full, what stood in ``output`` is left as it was. Raises

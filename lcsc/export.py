@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lcsc.bank import Bank
+from lcsc.bank.combination import combine
 from lcsc.checkpoints.registry import format_of
 from lcsc.checkpoints.writers import write_container
-from lcsc.combination import combine
 from lcsc.errors import InputError
 from lcsc.files import canonical_json, inside, read_json, write_json
 from lcsc.groups import make_groups

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lcsc import tuned as tunings
 from lcsc import weights
 from lcsc.baselines import FAMILIES, HINDSIGHT_FAMILIES
 from lcsc.columns import Column, RealImages, describe_columns
@@ -25,6 +24,7 @@ from lcsc.progress import Progress
 from lcsc.protocol import distance_name
 from lcsc.reference_words import reference_words
 from lcsc.scoring import Context
+from lcsc.tuning import tuned as tunings
 
 SAMPLES = 64  # images of a method that are kept for the report
 TUNED_FAMILIES = (tunings.TUNED, tunings.TUNED_SEARCH, tunings.TUNED_SPAN)

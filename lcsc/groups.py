@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import pairwise
 
-from lcsc.bank_index import TensorEntry
+from lcsc.bank.index import TensorEntry
 from lcsc.errors import InputError
 
 KINDS = ("all", "tensor", "tensor/N", "block")

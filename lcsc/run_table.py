@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lcsc.bank_index import TensorEntry, table_of
+from lcsc.bank.index import TensorEntry, table_of
 from lcsc.checkpoints.validate import RunCheck
 
 

@@ -13,7 +13,7 @@ import torch
 
 from lcsc import seeds
 from lcsc.bank import Bank
-from lcsc.combination import combine
+from lcsc.bank.combination import combine
 from lcsc.dry_check import check_generator
 from lcsc.errors import InputError
 from lcsc.evaluation import Evaluator, Score, Workers

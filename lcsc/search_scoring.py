@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lcsc.combination import combine
-from lcsc.combination_gradient import coefficient_gradient
+from lcsc.bank.combination import combine
+from lcsc.bank.combination_gradient import coefficient_gradient
 from lcsc.errors import LcscError
 from lcsc.evaluation import Evaluator, Score
 from lcsc.gradients import GradientEvaluator

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lcsc.bank import Bank
-from lcsc.bank_gram import centred_gram
-from lcsc.combination import combine
-from lcsc.combination_gradient import coefficient_gradient
+from lcsc.bank.combination import combine
+from lcsc.bank.combination_gradient import coefficient_gradient
+from lcsc.bank.gram import centred_gram
 from lcsc.groups import Groups, make_groups
 from lcsc.search.coordinates import PrincipalCoordinates
 from lcsc.search.domain import Vector

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lcsc.bank import Bank
+from lcsc.bank.combination import combine
 from lcsc.checkpoints import format_of
-from lcsc.combination import combine
 from lcsc.errors import InputError
 from lcsc.files import sha256_of
 from lcsc.groups import make_groups

@@ -15,8 +15,8 @@ import torch
 from runs import make_bank, save_run, weights
 
 from lcsc.bank import Bank, TensorEntry
-from lcsc.bank_index import index_text, read_index, table_of
-from lcsc.bank_writer import bank_writer
+from lcsc.bank.index import index_text, read_index, table_of
+from lcsc.bank.writer import bank_writer
 from lcsc.collection import collect
 from lcsc.errors import InputError, LcscError
 

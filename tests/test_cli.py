@@ -108,7 +108,7 @@ def test_the_merged_checkpoint_makes_the_images_of_the_combination(tiny_run, tmp
     import torch
     from safetensors.torch import load_file
 
-    from lcsc.combination import combine
+    from lcsc.bank.combination import combine
     from lcsc.export import export_merged
     from lcsc.generators.networks import build_network
     from lcsc.generators.preconditioning import build_denoiser

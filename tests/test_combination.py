@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from runs import make_bank, wild_bank
 
 from lcsc.bank import Bank
-from lcsc.combination import TILE, combine
+from lcsc.bank.combination import TILE, combine
 from lcsc.errors import InputError
 from lcsc.groups import make_groups
 

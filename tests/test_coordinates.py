@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runs import make_bank
 
-from lcsc.bank_gram import centred_gram
+from lcsc.bank.gram import centred_gram
 from lcsc.errors import InputError
 from lcsc.groups import make_groups
 from lcsc.search.coordinates import OwnCoordinates, PrincipalCoordinates, principal_axes

@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lcsc.bank import Bank
-from lcsc.bank_gram import centred_gram
-from lcsc.bank_index import index_text, read_index, table_of
-from lcsc.bank_segments import allow_open_files
-from lcsc.bank_writer import CHAIN, Base, bank_writer
-from lcsc.combination import combine
-from lcsc.combination_gradient import coefficient_gradient
-from lcsc.differences import BLOCK, decode, encode
+from lcsc.bank.combination import combine
+from lcsc.bank.combination_gradient import coefficient_gradient
+from lcsc.bank.differences import BLOCK, decode, encode
+from lcsc.bank.gram import centred_gram
+from lcsc.bank.index import index_text, read_index, table_of
+from lcsc.bank.segments import allow_open_files
+from lcsc.bank.writer import CHAIN, Base, bank_writer
 from lcsc.errors import InputError
 from lcsc.groups import make_groups
 

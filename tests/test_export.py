@@ -11,9 +11,9 @@ import torch
 from runs import make_bank, save_run, weights
 
 from lcsc.bank import Bank
+from lcsc.bank.combination import combine
 from lcsc.checkpoints import format_of
 from lcsc.collection import collect
-from lcsc.combination import combine
 from lcsc.errors import InputError
 from lcsc.export import RECIPE_KEY, export_merged, merge_from_recipe, read_recipe, write_recipe
 from lcsc.groups import make_groups

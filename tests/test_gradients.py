@@ -12,8 +12,8 @@ from exact import SAMPLERS, Exact, exact_evaluator, exact_generator, reference_o
 from tiny import CPU, SCORING
 
 from lcsc.bank import TensorEntry
-from lcsc.combination import combine
-from lcsc.combination_gradient import coefficient_gradient, projected
+from lcsc.bank.combination import combine
+from lcsc.bank.combination_gradient import coefficient_gradient, projected
 from lcsc.errors import InputError
 from lcsc.evaluation import Workers
 from lcsc.generators import FlatModule, build_generator

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lcsc.bank_index import table_of
+from lcsc.bank.index import table_of
 from lcsc.errors import InputError
 from lcsc.groups import block_of, make_groups
 

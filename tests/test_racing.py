@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from searching import FormulaScorer, about, content
 from small_workflow import small_config
 
-from lcsc.combination import combine
+from lcsc.bank.combination import combine
 from lcsc.config import resolve
 from lcsc.errors import InputError, LcscError
 from lcsc.evaluation import Score

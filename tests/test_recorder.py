@@ -19,10 +19,10 @@ from torch import nn
 
 import lcsc
 from lcsc.bank import Bank
-from lcsc.bank_appender import BankAppender
-from lcsc.bank_lock import collecting
+from lcsc.bank.appender import BankAppender
+from lcsc.bank.combination import combine
+from lcsc.bank.lock import collecting
 from lcsc.collection import collect
-from lcsc.combination import combine
 from lcsc.errors import InputError, LcscError
 from lcsc.export import export_merged
 from lcsc.training.recorder import Recorder

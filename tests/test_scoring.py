@@ -9,7 +9,7 @@ import pytest
 import torch
 from tiny import CPU, SCORING
 
-from lcsc.combination import combine
+from lcsc.bank.combination import combine
 from lcsc.errors import InputError
 from lcsc.evaluation import Evaluator, Score, Workers, measure, score_features
 from lcsc.metrics.frechet import Reference, feature_statistics, frechet_distance

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from tiny import SCORING
 
-from lcsc import tuned, tuning_step
-from lcsc.bank_gram import centred_gram
-from lcsc.combination import combine
-from lcsc.combination_gradient import coefficient_gradient
+from lcsc.bank.combination import combine
+from lcsc.bank.combination_gradient import coefficient_gradient
+from lcsc.bank.gram import centred_gram
 from lcsc.errors import InputError
 from lcsc.evaluation import Score
 from lcsc.files import read_json
@@ -18,8 +17,10 @@ from lcsc.groups import make_groups
 from lcsc.runtime import deterministic
 from lcsc.search import Scored, SearchSpace, make_search
 from lcsc.span import Span
-from lcsc.tuning import Tuning
-from lcsc.tuning_files import MANIFEST, run_all
+from lcsc.tuning import step as tuning_step
+from lcsc.tuning import tuned
+from lcsc.tuning.files import MANIFEST, run_all
+from lcsc.tuning.tuning import Tuning
 
 TUNE = {
     "start": "best-average", "rates": [0.001, 0.01], "gradients": 6, "noise": "fresh", "decay": True,
@@ -126,7 +127,7 @@ def test_where_the_weights_do_not_move_it_is_the_search_along_principal_axes(tin
 @pytest.mark.parametrize("every", [0.0, np.inf])
 @pytest.mark.parametrize(("kill", "lost"), [(1, 1), (4, 1), (8, 0)])
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tiny_run, tmp_path, monkeypatch, kill, lost, every):
-    monkeypatch.setattr("lcsc.tuning_files.SAVE_EVERY", every)
+    monkeypatch.setattr("lcsc.tuning.files.SAVE_EVERY", every)
     bank, span = tiny_run.bank, span_of(tiny_run)
 
     def tune(name, killed_at=None):
@@ -182,7 +183,7 @@ def test_the_step_lowers_the_distance_and_its_weights_are_baselines_of_their_own
 
 def test_another_span_is_another_result(tiny_run, tmp_path, monkeypatch):
     keys = []
-    monkeypatch.setattr("lcsc.tuning_step.run_all", lambda *given: keys.append(given[5]) or SimpleNamespace(entries=[]))
+    monkeypatch.setattr("lcsc.tuning.step.run_all", lambda *given: keys.append(given[5]) or SimpleNamespace(entries=[]))
     for rate in (0.05, 0.1, None):
         step(tiny_run, tmp_path, span=rate and {"groups": "tensor", "learning_rate": rate})
     assert [key["tune"]["span"] and key["tune"]["span"]["learning_rate"] for key in keys] == [0.05, 0.1, None]

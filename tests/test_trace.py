@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import SCORING
 
-from lcsc import trace, weights
+from lcsc import weights
 from lcsc.cli import main
 from lcsc.errors import InputError
 from lcsc.files import read_json
@@ -20,7 +20,8 @@ from lcsc.search.base import Candidate, Scored
 from lcsc.search.generations import Generation
 from lcsc.search.patience import Look
 from lcsc.search.racing import Race
-from lcsc.trace import Moment, Work
+from lcsc.traces import trace
+from lcsc.traces.trace import Moment, Work
 
 EVOLUTION = {
     "method": "evolution", "seed": 0, "population": 6, "parents": 4, "crossover": 0.5,

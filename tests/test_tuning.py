@@ -9,7 +9,6 @@ import torch
 from exact import exact_evaluator, whole_gradient
 from tiny import SCORING
 
-from lcsc import tuned, tuning_step
 from lcsc.cli import main
 from lcsc.errors import InputError
 from lcsc.evaluation import Score
@@ -18,8 +17,10 @@ from lcsc.gradients import GradientEvaluator, ScoredGradient
 from lcsc.runtime import deterministic
 from lcsc.scoring import score_candidates
 from lcsc.search import Scored, SearchSpace, make_search
-from lcsc.tuning import Tuning, best_average, milestones, noise_iteration, searched_start
-from lcsc.tuning_files import JOURNAL, MANIFEST, TuningJournal, exponent, run_all
+from lcsc.tuning import step as tuning_step
+from lcsc.tuning import tuned
+from lcsc.tuning.files import JOURNAL, MANIFEST, TuningJournal, exponent, run_all
+from lcsc.tuning.tuning import Tuning, best_average, milestones, noise_iteration, searched_start
 
 TUNE = {
     "start": "best-average", "rates": [0.001, 0.01], "gradients": 3, "noise": "fresh", "decay": False,
@@ -106,7 +107,7 @@ def test_the_start_is_chosen_on_as_many_images_as_the_searches_choose_theirs(tin
         seen.append((evaluator.images, rates))
         return best_average(context, evaluator, rates)
 
-    monkeypatch.setattr("lcsc.tuning_step.best_average", spy)
+    monkeypatch.setattr("lcsc.tuning.step.best_average", spy)
     step(tiny_run, tmp_path, gradients=1)
     assert seen == [(80, [0.8, 0.9])]
 
@@ -184,7 +185,7 @@ def test_the_distance_falls_and_all_milestones_are_baselines(tiny_run, tmp_path)
 @pytest.mark.parametrize("every", [0.0, math.inf])
 @pytest.mark.parametrize("kill", [0, 1, 3, 5, 6, 9])
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tiny_run, tmp_path, monkeypatch, kill, every):
-    monkeypatch.setattr("lcsc.tuning_files.SAVE_EVERY", every)
+    monkeypatch.setattr("lcsc.tuning.files.SAVE_EVERY", every)
     settings = {**TUNE, "gradients": 6, "decay": True}
     start, bank = tiny_run.bank.checkpoint(0), tiny_run.bank
 
@@ -300,7 +301,7 @@ def test_an_extractor_without_gradients_is_refused_at_once(tiny_run, tmp_path, m
         raise InputError("extractor cnn: is not differentiable")
 
     monkeypatch.setattr(GradientEvaluator, "__post_init__", refuse)
-    monkeypatch.setattr("lcsc.tuning_step.best_average", None)
+    monkeypatch.setattr("lcsc.tuning.step.best_average", None)
     with pytest.raises(InputError, match="is not differentiable"):
         step(tiny_run, tmp_path)
 

@@ -57,7 +57,8 @@ def baselines(options: argparse.Namespace) -> None:
     settings = step_settings_of(options, "baselines")
     with measured("baselines", options) as cost, scoring_context(options, settings, cost) as context:
         from lcsc import baselines as steps
-        from lcsc import power_snapshots, tuned
+        from lcsc import power_snapshots
+        from lcsc.tuning import tuned
 
         extractor, reference = searched_measure(options, context)
         images = int(settings["images"])
@@ -92,7 +93,7 @@ def tune(options: argparse.Namespace) -> None:
     settings = step_settings_of(options, "tune")
     label = f"tune-{settings['name']}"
     with measured(label, options) as cost, scoring_context(options, settings, cost) as context:
-        from lcsc import tuning_step
+        from lcsc.tuning import step as tuning_step
 
         extractor, reference = searched_measure(options, context)
         log_protocol(context.protocol(extractor, reference, "search", int(settings["images"])))

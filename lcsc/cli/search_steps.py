@@ -80,7 +80,7 @@ def _open(
 
 def _space(options: argparse.Namespace, context: Context, chosen: dict[str, Any], groups: Groups) -> SearchSpace:
     """What is searched, with what the settings need of the bank and of an earlier search."""
-    from lcsc.bank_gram import centred_gram
+    from lcsc.bank.gram import centred_gram
     from lcsc.search import SearchSpace
     from lcsc.warm_start import warm_rows
 

@@ -14,7 +14,7 @@ from lcsc.progress import logger
 from lcsc.runtime import limit_threads_before_imports
 
 if TYPE_CHECKING:
-    from lcsc.trace_record import Measures
+    from lcsc.traces.record import Measures
 
 
 def trace(options: argparse.Namespace) -> None:
@@ -25,7 +25,7 @@ def trace(options: argparse.Namespace) -> None:
     with measured(label, options) as cost, scoring_context(options, settings, cost) as context:
         from lcsc.protocol import require_bank
         from lcsc.scoring import load_measures
-        from lcsc.trace_record import KIND, Measures
+        from lcsc.traces.record import KIND, Measures
 
         extractors, references = load_measures(options.extractors, options.references, context.device)
         measures = Measures(context, extractors, references, int(settings["images"]))
@@ -48,7 +48,7 @@ def _of_search(
 ) -> dict[str, Any]:
     from lcsc.protocol import require_bank
     from lcsc.search.generations import read_chain
-    from lcsc.trace_record import of_search
+    from lcsc.traces.record import of_search
 
     generations = read_chain(options.generations)
     require_bank(generations[0].bank, measures.context.bank.identity, options.generations[0])
@@ -65,8 +65,8 @@ def _of_tuning(
     timings: list[dict[str, Any]],
     settings: dict[str, Any],
 ) -> dict[str, Any]:
-    from lcsc.trace_record import KIND
-    from lcsc.trace_tuning import of_tuning
+    from lcsc.traces.of_tunings import of_tuning
+    from lcsc.traces.record import KIND
 
     if len(timings) != 1:
         raise InputError(f"--timings: found {len(timings)} files, expected that of the fine-tuning alone")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 STYLE_FILE = Path(__file__).with_name("lcsc.mplstyle")
 LABEL_WIDTH = 32  # characters of a name in a figure
-# As lcsc.tuned labels them.
+# As lcsc.tuning.tuned labels them.
 TUNED = re.compile(r"(?:LCSC \((.+)\), )?[Ff]ine-tuned( with the span)? \(rate ([^,()]+), \d+ gradients?\)")
 INK, MUTED, HAIRLINE = "#1f2328", "#4b5563", "#9ca3af"
 

@@ -52,7 +52,7 @@ def _distance_words(method: Method, search: Method, key: str) -> str:
 
 def _seconds_words(timings: Sequence[Timing], entry: Baseline, best: Selection) -> str:
     """What both cost, where timings of both are there: all jobs of the fine-tuning, and of the search."""
-    # An entry is called by the fine-tuning's name, its rate and the count of gradients (lcsc.tuned).
+    # An entry is called by the fine-tuning's name, its rate and the count of gradients (lcsc.tuning.tuned).
     steps = (f"tune-{entry.name.rsplit(' ', 2)[0]}", f"search-{best.search}")
     tuning, searching = (sum(timing.seconds for timing in timings if timing.step == step) for step in steps)
     if not tuning or not searching:

@@ -13,8 +13,8 @@ from typing import get_args
 import torch
 from torch import nn
 
-from lcsc.bank_appender import BankAppender
-from lcsc.bank_index import Storage
+from lcsc.bank.appender import BankAppender
+from lcsc.bank.index import Storage
 from lcsc.checkpoints.base import Checkpoint
 from lcsc.errors import InputError
 from lcsc.training.snapshot import not_finite, snapshot

@@ -8,7 +8,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from lcsc.bank_index import Storage
+from lcsc.bank.index import Storage
 from lcsc.training.recorder import Recorder
 
 

@@ -22,9 +22,9 @@ import torch  # noqa: E402
 from cleanfid import fid  # noqa: E402
 
 from lcsc.bank import Bank  # noqa: E402
+from lcsc.bank.combination import combine  # noqa: E402
 from lcsc.checkpoints import format_named  # noqa: E402
 from lcsc.collection import collect  # noqa: E402
-from lcsc.combination import combine  # noqa: E402
 from lcsc.metrics.frechet import Reference, feature_statistics, frechet_distance  # noqa: E402
 from lcsc.runtime import deterministic  # noqa: E402
 

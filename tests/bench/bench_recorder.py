@@ -19,7 +19,7 @@ limit_threads_before_imports(1)
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
-from lcsc.bank_writer import CHAIN  # noqa: E402
+from lcsc.bank.writer import CHAIN  # noqa: E402
 from lcsc.training.recorder import Recorder  # noqa: E402
 
 SIZES = {0.5: (8, 250), 35: (35, 1000)}  # millions of parameters: layers and width

@@ -1,7 +1,7 @@
 """From the gradient in the weights to the gradient in the coefficients, in one pass over the bank.
 
 Merged weights are linear in the coefficients, θ_g = Σ_k A_gk θ_k for each group g of tensors, so the derivative in
-A_gk is the inner product of the gradient with θ_k over the columns of g. As in :mod:`lcsc.combination` it is
+A_gk is the inner product of the gradient with θ_k over the columns of g. As in :mod:`lcsc.bank.combination` it is
 taken as base + difference, in float64.
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lcsc.bank import Bank
-from lcsc.combination import TILE, differences_of, group_pieces
+from lcsc.bank.combination import TILE, differences_of, group_pieces
 from lcsc.errors import InputError
 from lcsc.groups import Groups
 

@@ -24,7 +24,7 @@ from lcsc.checkpoints.safetensors_files import SafetensorsFormat
 from lcsc.errors import InputError
 from lcsc.files import canonical_json, hash_of, make_folder, sha256_of, write_bytes, write_json
 from lcsc.progress import Progress, logger
-from lcsc.tuning import Directions, EvaluatorOf, Tuning, milestones
+from lcsc.tuning.tuning import Directions, EvaluatorOf, Tuning, milestones
 
 KIND, MANIFEST, WEIGHTS, JOURNAL = "tuning", "manifest.json", "weights", "journal"
 SAVE_EVERY = 20.0  # seconds between two saved states; a killed job loses no more than that

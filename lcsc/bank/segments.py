@@ -2,7 +2,7 @@
 
 Dataset ``weights`` is float32 [rows, P] in chunks of one row by 65,536 columns, so that blocks of columns are
 read at the disk's own rate and a segment never needs more memory than a block. Checkpoints stored as differences
-(:mod:`lcsc.differences`) stand in ``differences`` [rows, P] and ``units`` [rows, chunks] instead. Group ``others``
+(:mod:`lcsc.bank.differences`) stand in ``differences`` [rows, P] and ``units`` [rows, chunks] instead. Group ``others``
 holds the tensors that are not combined, by their place in the table of tensors. Nothing in the file depends on the
 time: the same checkpoints give the same bytes.
 """
@@ -20,8 +20,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from lcsc import differences
-from lcsc.bank_index import StoredSegment, TensorEntry, others_sha256
+from lcsc.bank import differences
+from lcsc.bank.index import StoredSegment, TensorEntry, others_sha256
 from lcsc.errors import InputError
 from lcsc.files import hash_of, sha256_of
 from lcsc.streams import DeferredErrors

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from lcsc.bank import Bank
-from lcsc.bank_index import INDEX, Index, Storage, index_text, read_index
-from lcsc.bank_lock import locked, unlock
-from lcsc.bank_segments import stored_rows
-from lcsc.bank_writer import Base, bank_writer
+from lcsc.bank.index import INDEX, Index, Storage, index_text, read_index
+from lcsc.bank.lock import locked, unlock
+from lcsc.bank.segments import stored_rows
+from lcsc.bank.writer import Base, bank_writer
 from lcsc.checkpoints.base import Checkpoint, split_tied
 from lcsc.checkpoints.validate import RunCheck
 from lcsc.errors import InputError

@@ -1,4 +1,4 @@
-"""Fine-tuned weights as baselines: entries for what :mod:`lcsc.tuning_files` wrote."""
+"""Fine-tuned weights as baselines: entries for what :mod:`lcsc.tuning.files` wrote."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lcsc.bank import Bank
 from lcsc.errors import InputError
 from lcsc.files import read_json
 from lcsc.protocol import require_bank
-from lcsc.tuning_files import KIND, MANIFEST, WEIGHTS, exponent
+from lcsc.tuning.files import KIND, MANIFEST, WEIGHTS, exponent
 
 # From an average of the checkpoints, and from what a search found: that one is LCSC and fine-tuning together. So is
 # fine-tuning along the span of the checkpoints and in all weights at once, from either.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lcsc.combination import combine
+from lcsc.bank.combination import combine
 from lcsc.errors import InputError
 from lcsc.extractors import Extractor
 from lcsc.gradients import GradientEvaluator
@@ -17,8 +17,8 @@ from lcsc.metrics.reference_file import ReferenceFile
 from lcsc.progress import logger
 from lcsc.scoring import Context
 from lcsc.span import Span
-from lcsc.tuning import BEST_AVERAGE, Start, best_average, searched_start
-from lcsc.tuning_files import Tuned, finish, run_all
+from lcsc.tuning.files import Tuned, finish, run_all
+from lcsc.tuning.tuning import BEST_AVERAGE, Start, best_average, searched_start
 
 
 def run(

@@ -18,9 +18,9 @@ from lcsc.scoring import score_candidates
 from lcsc.search import SearchSpace
 from lcsc.search.base import Candidate
 from lcsc.search.gradient import Gradient
-from lcsc.trace_record import Measures, Point, measured_record
-from lcsc.tuning_files import KIND, MANIFEST, exponent
-from lcsc.tuning_files import WEIGHTS as KEPT
+from lcsc.traces.record import Measures, Point, measured_record
+from lcsc.tuning.files import KIND, MANIFEST, exponent
+from lcsc.tuning.files import WEIGHTS as KEPT
 
 
 def of_tuning(
@@ -33,7 +33,7 @@ def of_tuning(
 ) -> dict[str, Any]:
     """The record of the fine-tuning in ``folder``, with the best of all rates and milestones in hindsight.
 
-    ``parts`` are the seconds of each learning rate, ``settings`` as in :func:`lcsc.trace_record.of_search`, ``before``
+    ``parts`` are the seconds of each learning rate, ``settings`` as in :func:`lcsc.traces.record.of_search`, ``before``
     the trace of the search that it started from. What an evaluation takes is timed here.
     """
     path = folder / MANIFEST

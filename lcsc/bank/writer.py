@@ -11,8 +11,8 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from lcsc.bank_index import INDEX, Index, Storage, StoredCheckpoint, StoredSegment, TensorEntry, index_text
-from lcsc.bank_segments import SegmentWriter, segment_name, segment_writer
+from lcsc.bank.index import INDEX, Index, Storage, StoredCheckpoint, StoredSegment, TensorEntry, index_text
+from lcsc.bank.segments import SegmentWriter, segment_name, segment_writer
 from lcsc.errors import InputError, LcscError
 from lcsc.files import replacing
 

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lcsc.bank_index import INDEX, Index, Storage, StoredCheckpoint, StoredSegment, TensorEntry, read_index
-from lcsc.bank_reading import OpenSegment, open_segment
-from lcsc.bank_segments import COLUMNS, allow_open_files, check_hash, check_size
+from lcsc.bank.index import INDEX, Index, Storage, StoredCheckpoint, StoredSegment, TensorEntry, read_index
+from lcsc.bank.reading import OpenSegment, open_segment
+from lcsc.bank.segments import COLUMNS, allow_open_files, check_hash, check_size
 from lcsc.checkpoints.names import strip_prefix
 from lcsc.errors import InputError
 
@@ -30,9 +30,9 @@ class Bank:
     Attributes: ``path`` (the folder), ``tensors`` (the table, in the order of the flat vector), ``steps`` (K
     training steps, rising), ``K``, ``P``, ``base_row`` (the checkpoint from which a combination takes differences:
     the last), ``identity`` (sha256 of all that a merged checkpoint depends on), ``checkpoints``, ``storage`` ("float32"
-    or "differences": see :mod:`lcsc.differences`), ``prefix`` and ``track`` and ``container`` (how the source files
-    were made). Weights are the same float32 numbers whichever way they are read; of checkpoints stored as differences
-    they are near those that were saved, of all others exactly those.
+    or "differences": see :mod:`lcsc.bank.differences`), ``prefix`` and ``track`` and ``container`` (how the source
+    files were made). Weights are the same float32 numbers whichever way they are read; of checkpoints stored as
+    differences they are near those that were saved, of all others exactly those.
     """
 
     def __init__(self, path: Path, index: Index) -> None:

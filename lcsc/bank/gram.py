@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lcsc.bank import Bank
-from lcsc.combination import TILE, differences_of, group_pieces
+from lcsc.bank.combination import TILE, differences_of, group_pieces
 from lcsc.groups import Groups
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lcsc import trace, weights
+from lcsc import weights
 from lcsc.errors import InputError
 from lcsc.evaluation import measure, score_features
 from lcsc.extractors import Extractor
@@ -19,6 +19,7 @@ from lcsc.metrics.reference_file import ReferenceFile
 from lcsc.progress import Progress
 from lcsc.scoring import Context, require_match
 from lcsc.search.generations import Generation
+from lcsc.traces import trace
 
 KIND = "trace"
 BASE = "ema"  # the baseline that is measured on the same images

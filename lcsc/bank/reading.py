@@ -10,9 +10,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from lcsc import differences
-from lcsc.bank_index import StoredCheckpoint, StoredSegment
-from lcsc.bank_segments import opened
+from lcsc.bank import differences
+from lcsc.bank.index import StoredCheckpoint, StoredSegment
+from lcsc.bank.segments import opened
 from lcsc.errors import InputError
 
 # The checkpoints of a segment with their numbers in the bank.
