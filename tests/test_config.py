@@ -144,7 +144,7 @@ def with_generator(**given: Any) -> Config:
         (changed("runs.shared", to={}), ["runs.shared", "another name"]),
         (changed("runs", 7, to={}), ["runs.7: found a key that YAML reads as int", "quotes"]),
         (without("defaults.train.steps"), ["runs.tiny.train.steps: found nothing", "add this key"]),
-        (without("defaults.train"), ["runs.tiny.train: found nothing, expected 'train' or 'checkpoints'"]),
+        (without("defaults.train"), ["runs.tiny.train: found nothing", "'train', 'training_of' or 'checkpoints'"]),
         (without("data"), ["data: found nothing"]),
         (changed("defaults.checkpoints", to={"folder": "x"}), ["defaults.train", "'checkpoints' beside it"]),
         (changed("defaults.train.learning_rate", to="1e-3"), ['found "1e-3"', "write 0.001 in the file"]),

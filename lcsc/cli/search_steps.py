@@ -62,6 +62,10 @@ def _open(
     protocol = replace(protocol, device=device or protocol.device)
     log_protocol(protocol)
     chosen = settings["search"]
+    if (
+        chosen["method"] == "transfer" and options.warm_start
+    ):  # rows are taken over with the groups they were found with
+        chosen = {**chosen, "groups": read_json(options.warm_start, kind="selection")["groups"]}
     groups = make_groups(context.bank.tensors, chosen.get("groups", "all"))
     evaluator = context.evaluator(extractor, reference, "search", images)
     space = _space(options, context, chosen, groups)

@@ -12,6 +12,7 @@ from lcsc.config.generator_checks import generator_problems
 from lcsc.config.network_checks import network_problems
 from lcsc.config.problems import Problem
 from lcsc.config.search_checks import gradient_problems, soup_problems, warm_start_problems
+from lcsc.config.sharing_checks import sharing_problems, window_problems
 from lcsc.config.teacher_checks import teacher_problems
 from lcsc.config.words import found_in_words
 
@@ -47,13 +48,15 @@ def _run(place: tuple[str, ...], run: Section, config: Section) -> Iterator[Prob
     if "network" in run:
         yield from generator_problems(place, run)
     yield from _image_shape(place, run, config["data"][run["data"]])
+    yield from sharing_problems(place, run, config["runs"])
     if "train" in run:
         yield from _train((*place, "train"), run["train"])
+        yield from window_problems((*place, "window"), run.get("window", {}))
         yield from teacher_problems((*place, "train"), run, config["runs"])
     elif "checkpoints" in run:
-        yield from _checkpoints((*place, "checkpoints"), run["checkpoints"])
+        yield from window_problems((*place, "checkpoints"), run["checkpoints"])
     else:
-        yield Problem((*place, "train"), "nothing", "'train' or 'checkpoints'", "add one of them")
+        yield Problem((*place, "train"), "nothing", "'train', 'training_of' or 'checkpoints'", "add one of them")
     for section in ("searches", "fine_tune"):
         for name, entry in (run[section] or {}).items():
             gradients = entry.get("method", "gradient") == "gradient"
@@ -92,12 +95,6 @@ def _train(place: tuple[str, ...], train: Section) -> Iterator[Problem]:
         expected = f"at least two checkpoints between steps {first} and {steps}"
         yield Problem((*place, "save_every"), found, expected, "save more often or from an earlier step")
     yield from _rising((*place, "scales"), train["scales"])
-
-
-def _checkpoints(place: tuple[str, ...], checkpoints: Section) -> Iterator[Problem]:
-    first, last = checkpoints["from_step"], checkpoints["to_step"]
-    if first is not None and last is not None and first >= last:
-        yield Problem((*place, "from_step"), str(first), f"a step below to_step ({last})")
 
 
 def _rising(place: tuple[str, ...], limits: Sequence[float]) -> Iterator[Problem]:

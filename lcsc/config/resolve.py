@@ -13,12 +13,13 @@ from lcsc.config.schema import Node, completed, dereference, read_schema
 from lcsc.config.yaml_files import read_yaml
 
 # Searches that do not set out from averages.
-_WITHOUT_STARTS = ("greedy-soup",)
+_WITHOUT_STARTS = ("greedy-soup", "transfer")
 _KINDS = ("factory", "kind", "recipe", "method")
 # Sections of a run that put others of the defaults out of force.
 _INSTEAD = {
     "train": ("checkpoints",),
-    "checkpoints": ("train",),
+    "checkpoints": ("train", "window"),
+    "training_of": ("train", "checkpoints"),
     "network": ("generator",),
     "generator": ("network", "preconditioning", "sampler"),
 }
@@ -40,7 +41,7 @@ def resolve(config: Mapping[str, Any], source: str = "config") -> dict[str, Any]
         refuse(problem, source)
     given = _plain(config)
     # First what was written, so that messages name the places where it was; then what it adds up to.
-    if problem := schema_problem(given, complete=False) or _both_trainings(given):
+    if problem := schema_problem(given, complete=False) or _two_trainings(given):
         refuse(problem, source)
     full = _with_merged_runs(given)
     if problem := schema_problem(full, complete=True):
@@ -60,13 +61,14 @@ def _plain(value: Any) -> Any:
     return copy.deepcopy(value)
 
 
-def _both_trainings(given: Mapping[str, Any]) -> Problem | None:
-    runs = given.get("runs", {})
+def _two_trainings(config: Mapping[str, Any]) -> Problem | None:
+    runs = config.get("runs", {})
     sections: dict[tuple[str, ...], Any] = {("runs", name): run for name, run in runs.items()}
-    sections["defaults",] = given.get("defaults", {})
+    sections["defaults",] = config.get("defaults", {})
     for place, section in sections.items():
-        if "train" in section and "checkpoints" in section:
-            return Problem((*place, "train"), "'checkpoints' beside it", "one of the two", "remove one of them")
+        given = [key for key in ("train", "training_of") if key in section]
+        if given and "checkpoints" in section:
+            return Problem((*place, given[0]), "'checkpoints' beside it", "one of the two", "remove one of them")
     return None
 
 
@@ -74,7 +76,16 @@ def _with_merged_runs(given: Mapping[str, Any]) -> dict[str, Any]:
     full = {key: value for key, value in given.items() if key != "defaults"}
     if "runs" in full:
         full["runs"] = {name: _merged_run(given.get("defaults", {}), run) for name, run in full["runs"].items()}
+        _share_trainings(full["runs"])
     return full
+
+
+def _share_trainings(runs: dict[str, Any]) -> None:
+    """Give every run that shares a training what the other says of it; a name that is not there is refused later."""
+    for run in runs.values():
+        other = runs.get(run.get("training_of"), {})
+        if "train" in other:
+            run.setdefault("train", copy.deepcopy(other["train"]))
 
 
 def _merged_run(defaults: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,6 +48,8 @@ def alike(first: Section, second: Section) -> str:
 def warm_start_problems(place: Place, run: str, name: str, config: Section) -> Iterator[Problem]:
     """A search that starts from one that is not there, from itself, or from one that saw what judges this one."""
     at, first, runs = (*place, "warm_start"), config["runs"][run], config["runs"]
+    if first["searches"][name]["method"] == "transfer" and first["searches"][name]["warm_start"] is None:
+        yield Problem(at, "null", "a search whose choice is taken over", "name one, or remove this search")
     seen = {(run, name)}
     while (warm := runs[run]["searches"][name].get("warm_start")) is not None:
         run, name = warm["run"] or run, warm["search"]

@@ -154,7 +154,7 @@ def _continue(config: Section, run: str, section: Section, name: str | None) -> 
 
 
 def _collect(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:
-    given = section.get("checkpoints", {"pattern": "*.safetensors"})
+    given = section.get("checkpoints", {"pattern": "*.safetensors", **section.get("window", {})})
     settings = {key: given.get(key) for key in ("pattern", "state_key", "from_step", "to_step")}
     # What came later stands here only where it is asked for: older banks stay as they are.
     usual: Section = {"format": "auto", "track": None, "every": None, "count": None, "storage": "float32"}

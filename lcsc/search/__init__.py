@@ -12,9 +12,10 @@ from lcsc.search.evolution import Evolution
 from lcsc.search.gradient import Gradient
 from lcsc.search.random import Random
 from lcsc.search.soup import GreedySoup
+from lcsc.search.transfer import Transfer
 
 SEARCHES: dict[str, type[Search]] = {
-    search.method: search for search in (Evolution, CmaEs, Gradient, GreedySoup, Random)
+    search.method: search for search in (Evolution, CmaEs, Gradient, GreedySoup, Random, Transfer)
 }
 
 __all__ = [

@@ -4,7 +4,7 @@ rule collect_checkpoints:
     input:
         folder=ancient(lambda wildcards: checkpoint_folder(wildcards.run)),
         manifest=lambda wildcards: (
-            f"results/{wildcards.run}/train/constant/manifest.json"
+            f"{training_folder(wildcards.run)}/constant/manifest.json"
             if is_trained(wildcards.run)
             else []
         ),

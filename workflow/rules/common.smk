@@ -87,7 +87,7 @@ def training_options(run):
     """What the trainings of ``run`` add to the baselines: averages, a learning rate that decays, further steps."""
     if not is_trained(run):
         return []
-    folder = f"results/{run}/train"
+    folder = training_folder(run)
     options = ["--emas", f"{folder}/constant/ema"]
     if "decayed" in trainings(run):
         options += ["--decayed", f"{folder}/decayed"]
@@ -230,26 +230,49 @@ def further_options(wildcards, input):
 
 
 def is_trained(run):
-    """Whether the workflow trains this run itself."""
+    """Whether the checkpoints of this run are of a training of the workflow."""
     return "train" in RUNS[run]
+
+
+def owner(run):
+    """The run whose training ``run`` takes: its own, or that which it shares."""
+    return RUNS[run].get("training_of", run)
+
+
+def training_folder(run):
+    """Where the trainings are whose checkpoints ``run`` takes."""
+    return f"results/{owner(run)}/train"
+
+
+def training_runs():
+    """The runs that the workflow trains."""
+    return [run for run in RUNS if is_trained(run) and owner(run) == run]
+
+
+def training_manifests(run):
+    """The manifests of the trainings of ``run``."""
+    folder = training_folder(run)
+    return [f"{folder}/{schedule}/manifest.json" for schedule in trainings(run)]
 
 
 def teacher(run):
     """The manifest of the training whose weights that of ``run`` learns from; none but for a distillation."""
     entry = RUNS[run]["train"]["teacher"]
-    return f"results/{entry['run']}/train/constant/manifest.json" if entry else []
+    return f"{training_folder(entry['run'])}/constant/manifest.json" if entry else []
 
 
 def teacher_options(run):
     """These weights as an option of `lcsc train`."""
     entry = RUNS[run]["train"]["teacher"]
-    return ["--teacher", layout.ema_path(entry["run"], entry["rate"])] if entry else []
+    if not entry:
+        return []
+    return ["--teacher", layout.ema_path(owner(entry["run"]), entry["rate"])]
 
 
 def checkpoint_folder(run):
     """Where the checkpoints of ``run`` are."""
     return (
-        f"results/{run}/train/constant/checkpoints"
+        f"{training_folder(run)}/constant/checkpoints"
         if is_trained(run)
         else RUNS[run]["checkpoints"]["folder"]
     )
@@ -391,8 +414,7 @@ def timings(run):
             *further_measures(run)["further"],
         ]
     ]
-    steps = [f"train-{schedule}" for schedule in trainings(run)]
-    steps += ["collect", "baselines"]
+    steps = ["collect", "baselines"]
     for search, entry in RUNS[run]["searches"].items():
         steps += [
             f"search-{search}-{first:04d}" for first, _ in lcsc_config.rounds(entry)
@@ -401,6 +423,10 @@ def timings(run):
     steps += [f"tune-{name}" for name in tunings(run)]
     steps += ["evaluate", "export"]
     paths = [f"results/shared/timings/{step}.json" for step in shared]
+    paths += [
+        f"results/{owner(run)}/timings/train-{schedule}.json"
+        for schedule in trainings(run)
+    ]
     return paths + [f"results/{run}/timings/{step}.json" for step in steps]
 
 

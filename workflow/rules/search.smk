@@ -1,11 +1,7 @@
 rule baselines:
     input:
         unpack(lambda wildcards: measures(wildcards.run)),
-        trained=lambda wildcards: expand(
-            "results/{run}/train/{schedule}/manifest.json",
-            run=wildcards.run,
-            schedule=trainings(wildcards.run),
-        ),
+        trained=lambda wildcards: training_manifests(wildcards.run),
         tuned=lambda wildcards: [
             f"results/{wildcards.run}/tune/{name}/manifest.json"
             for name in tunings(wildcards.run)

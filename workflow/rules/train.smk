@@ -113,7 +113,7 @@ rule train:
     benchmark:
         "benchmarks/{run}/train-{schedule}.tsv"
     wildcard_constraints:
-        run=one_of(filter(is_trained, RUNS)),
+        run=one_of(training_runs()),
         schedule="constant|decayed",
     conda:
         ENVIRONMENT
@@ -149,7 +149,7 @@ rule continue_training:
     benchmark:
         "benchmarks/{run}/train-continued.tsv"
     wildcard_constraints:
-        run=one_of(filter(is_trained, RUNS)),
+        run=one_of(training_runs()),
     conda:
         ENVIRONMENT
     threads: CONFIG["threads"]
