@@ -11,7 +11,7 @@ PLAIN := $(addprefix results/plain-,1000 2000 4000 8000 16000 32000)
 LONGEST := $(patsubst %,results/plain-%/train/constant/manifest.json,32000 16000)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-workflow test-slurm bench bench-recorder bench-main bench-search
+.PHONY: help run test test-workflow test-slurm test-faults bench bench-recorder bench-main bench-search
 .PHONY: lint pictures unlock report clean
 
 help: ## show the targets
@@ -37,6 +37,9 @@ test-workflow: $(STAMP) ## run the workflow end to end in small, with kills, res
 test-slurm: $(STAMP) ## run a small search through a real one-node Slurm (needs root and apt; says so where it skips)
 	$(BIN)/python -m pip install --quiet -e ".[cluster]"
 	$(BIN)/python -m pytest -m slurm tests/slurm
+
+test-faults: $(STAMP) ## kills, full disks, damaged files and the like; KILLS=10 kills ten times in place of a hundred
+	KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -m faults tests/faults
 
 bench: $(STAMP) ## time the distance, the combining of checkpoints and gradients, and measure the memory of these
 	$(BIN)/python tests/bench/bench_core.py

@@ -7,15 +7,15 @@ import hashlib
 import json
 import math
 import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from lcsc.errors import InputError, LcscError
+from lcsc.temporary import temporary_beside
 
 HASH_BLOCK = 1 << 22
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -28,8 +28,8 @@ def replacing(target: Path | str) -> Iterator[Path]:
 
     The file is flushed to disk before it is renamed, so ``target`` is at any moment either what was there
     before or the whole new file. Where the block fails, the temporary file is removed and ``target`` is left
-    untouched; every error of the system (a full disk, a folder that cannot be written) becomes an
-    :class:`LcscError` that names ``target``.
+    untouched; what a killed process left of its own is removed, too. Every error of the system (a full disk, a folder
+    that cannot be written) becomes an :class:`LcscError` that names ``target``.
     """
     target = Path(target)
     temporary: Path | None = None
@@ -37,19 +37,13 @@ def replacing(target: Path | str) -> Iterator[Path]:
         _make_folder(target.parent)
         if target.is_dir():  # said before the work rather than after it
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        _flush(temporary)
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(target)
+        with temporary_beside(target) as temporary:
+            yield temporary
+            _flush(temporary)
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(target)
     except OSError as error:
         raise unwritable(target, error, ours=temporary) from error
-    finally:
-        if temporary is not None:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
 
 
 def make_folder(folder: Path) -> None:

@@ -113,7 +113,8 @@ def test_every_error_of_the_system_is_one_line_and_leaves_what_was_there(tmp_pat
     def broken(*arguments, **more):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(f"lcsc.files.{call}", broken)
+    module = "lcsc.temporary" if call.startswith("tempfile") else "lcsc.files"
+    monkeypatch.setattr(f"{module}.{call}", broken)
     with pytest.raises(LcscError, match=rf"a\.txt: cannot be written \({os.strerror(number)}\)") as error:
         write_text(target, "after")
     monkeypatch.undo()

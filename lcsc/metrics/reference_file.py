@@ -36,12 +36,16 @@ def write_reference(path: Path, reference: Reference, about: Mapping[str, str]) 
     from lcsc import __version__
 
     statistics = reference.statistics
-    with replacing(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
+    with replacing(path) as temporary, _new_hdf5(temporary) as file:
         file.attrs.update({"format": FORMAT, "format_version": FORMAT_VERSION, "lcsc_version": __version__})
         file.attrs.update({"count": statistics.count, **{key: about[key] for key in ABOUT}})
         file.attrs.update({key: about[key] for key in OPTIONAL if key in about})
         for name, values in _arrays(reference).items():
             file.create_dataset(name, data=values, track_times=False)
+
+
+def _new_hdf5(path: Path) -> h5py.File:
+    return h5py.File(path, "w", track_order=True, locking=False)  # the temporary file has a lock of ours
 
 
 def read_reference(path: Path) -> ReferenceFile:
