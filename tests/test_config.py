@@ -213,7 +213,6 @@ def with_generator(**given: Any) -> Config:
         (changed(f"{SEARCH}.finalists", to=19), ["finalists: found 19", "candidates scored (18)"]),
         (changed(f"{SEARCH}.mutation_scale", to=[1.0, 0.1]), ["mutation_scale", "smaller number first"]),
         (changed("defaults.searches", to={"ema": {}}), ["searches.ema", "another name"]),
-        (changed("runs.tiny", to={"searches": {"evolution": None, "tensor": None}}), ["searches: found an empty"]),
         (changed("runs.tiny", to={"checkpoints": {"folder": "x", "pattern": ""}}), ['pattern: found ""']),
         (changed("runs.tiny", to={"checkpoints": {"folder": "x", "count": 1}}), ["count: found 1", "at least 2"]),
         (

@@ -73,7 +73,7 @@ def add_scoring(commands: Any) -> None:
     parser.add_argument("--output", type=Path, required=True, help="selection.json")
     parser = _scoring(commands, "evaluate", "the final evaluation on report noise")
     parser.add_argument("--baselines", type=Path, required=True)
-    parser.add_argument("--selection", type=Path, nargs="+", required=True, help="selection.json of each search")
+    parser.add_argument("--selection", type=Path, nargs="*", default=[], help="selection.json of each search, if any")
     parser.add_argument("--extractors", type=Path, nargs=2, required=True, help="searched and held-out extractor")
     parser.add_argument("--references", type=Path, nargs=4, required=True, help="both extractors, both parts")
     text = "extractors that single searches lowered the distance of, for what these keep of their gain"

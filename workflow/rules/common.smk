@@ -51,6 +51,7 @@ def relative(path):
 
 CONFIG = resolved(workflow, config)
 RUNS = CONFIG["runs"]
+SEARCHED = [run for run in RUNS if RUNS[run]["searches"]]
 DATA = {lcsc_config.data_id(CONFIG, name): name for name in CONFIG["data"]}
 EXTRACTORS = {
     lcsc_config.extractor_id(CONFIG, name): name for name in CONFIG["extractors"]

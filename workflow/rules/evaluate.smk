@@ -54,7 +54,7 @@ rule evaluations:
 
 
 # A rule for each run, since only checkpoints of one's own have a format to be written back in.
-for run in RUNS:
+for run in SEARCHED:
 
     rule:
         name:

@@ -64,7 +64,7 @@ rule report:
     benchmark:
         "benchmarks/{run}/report.tsv"
     wildcard_constraints:
-        run=one_of(RUNS),
+        run=one_of(SEARCHED),
     conda:
         ENVIRONMENT
     threads: 1
