@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from lcsc.errors import InputError, LcscError
+from lcsc.errors import InputError, LcscError, whole_reason_of
 from lcsc.generators import Generator
 from lcsc.noise import Noise
 
@@ -35,7 +35,8 @@ def check_generator(generator: Generator, bank: Bank, image_shape: Sequence[int]
     except LcscError:
         raise
     except Exception as error:
-        raise InputError(f"generator: makes no images ({_reason(error)}); {_way_out(generator)}") from error
+        reason = f"{type(error).__name__}: {whole_reason_of(error)}"
+        raise InputError(f"generator: makes no images ({reason}); {_way_out(generator)}") from error
     expected = [IMAGES, *image_shape]
     if list(images.shape) != expected:
         raise InputError(
@@ -55,8 +56,3 @@ def _way_out(generator: Generator) -> str:
     if generator.classes is None:
         return "correct network (its `classes`, where it is class-conditional), preconditioning or sampler"
     return f"correct network (`classes` is {generator.classes}, `label_form`, `label_argument`) or sampler"
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__

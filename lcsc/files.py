@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lcsc.errors import InputError, LcscError
+from lcsc.errors import InputError, LcscError, reason_of
 from lcsc.temporary import temporary_beside
 
 HASH_BLOCK = 1 << 22
@@ -63,18 +63,12 @@ def _make_folder(folder: Path) -> None:
 
 def unwritable(target: Path, error: OSError, ours: Path | None = None) -> LcscError:
     """The error of one line for an ``error`` of the system while ``target`` was written, under the name ``ours``."""
-    reason = _reason(error)
+    reason = reason_of(error)
     other = error.filename is not None and Path(os.fsdecode(error.filename)) not in (target, target.parent, ours)
     if other and error.strerror:
         reason = f"{reason}: {os.fsdecode(error.filename)}"
     way = "free space or choose another folder" if error.errno in _FULL else "choose another folder"
     return LcscError(f"{target}: cannot be written ({reason}); {way}")
-
-
-def _reason(error: BaseException) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    lines = text.strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 def _flush(path: Path) -> None:
@@ -171,8 +165,8 @@ def unreadable(path: Path, error: Exception, *, what: str, way: str = "make it a
     if path.is_dir():
         return InputError(f"{path}: found a folder, expected {what}")
     if isinstance(error, PermissionError):
-        return InputError(f"{path}: cannot be read ({_reason(error)}); expected {what}")
-    return InputError(f"{path}: cannot be read as {what} ({_reason(error)}); it may be truncated, {way}")
+        return InputError(f"{path}: cannot be read ({reason_of(error)}); expected {what}")
+    return InputError(f"{path}: cannot be read as {what} ({reason_of(error)}); it may be truncated, {way}")
 
 
 def inside(folder: Path, name: str, where: str) -> Path:

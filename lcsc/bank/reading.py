@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lcsc.bank import differences
 from lcsc.bank.index import StoredCheckpoint, StoredSegment
 from lcsc.bank.segments import opened
-from lcsc.errors import InputError
+from lcsc.errors import InputError, reason_of
 
 # The checkpoints of a segment with their numbers in the bank.
 Places = Sequence[tuple[int, StoredCheckpoint]]
@@ -41,8 +41,7 @@ class OpenSegment:
             else:
                 self._decode(buffer, start, stop)
         except OSError as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(f"{self.path}: cannot be read ({reason}); collect it again") from error
+            raise InputError(f"{self.path}: cannot be read ({reason_of(error)}); collect it again") from error
 
     def _decode(self, buffer: NDArray[np.float32], start: int, stop: int) -> None:
         width, whole = stop - start, self._count - self._differences

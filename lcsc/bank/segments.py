@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from lcsc.bank import differences
 from lcsc.bank.index import StoredSegment, TensorEntry, others_sha256
-from lcsc.errors import InputError
+from lcsc.errors import InputError, reason_of
 from lcsc.files import hash_of, sha256_of
 from lcsc.streams import DeferredErrors
 
@@ -130,8 +130,9 @@ def opened(path: Path, segment: StoredSegment, parameters: int, differences: int
     except FileNotFoundError as error:
         raise InputError(f"{path}: not found; expected a segment of the bank; {again}") from error
     except OSError as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: cannot be read as HDF5 ({reason}); it may be truncated, {again}") from error
+        raise InputError(
+            f"{path}: cannot be read as HDF5 ({reason_of(error)}); it may be truncated, {again}"
+        ) from error
     with file:
         content = file.attrs.get("content")
         if content != segment.content:

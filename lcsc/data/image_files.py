@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from lcsc.data import area
 from lcsc.data.natural import natural_key
 from lcsc.data.source import Source
-from lcsc.errors import InputError
+from lcsc.errors import InputError, reason_of
 from lcsc.files import read_or_refuse
 
 if TYPE_CHECKING:
@@ -167,9 +167,9 @@ def _opened(files: Files, name: str) -> Iterator[Image]:
             f"{files.where(name)}: found more pixels than Pillow takes ({most}); make it smaller"
         ) from error
     except refused as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"{files.where(name)}: cannot be read as an image of {', '.join(FORMATS)} ({reason}); remove or replace it"
+            f"{files.where(name)}: cannot be read as an image of {', '.join(FORMATS)} ({reason_of(error)}); remove "
+            "or replace it"
         ) from error
 
 

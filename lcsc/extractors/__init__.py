@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from lcsc.checkpoints.safetensors_files import SafetensorsFormat
-from lcsc.errors import InputError
+from lcsc.errors import InputError, whole_reason_of
 from lcsc.extractors import classifier, dinov2, efficientnet, inception, pixels, resizing, variants
 from lcsc.extractors.parts import InParts
 from lcsc.files import canonical_json, sha256_of
@@ -196,8 +196,7 @@ def _fitting(path: Path, what: str) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, KeyError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise InputError(f"{path}: does not hold a {what} ({reason}); make it again") from error
+        raise InputError(f"{path}: does not hold a {what} ({whole_reason_of(error)}); make it again") from error
 
 
 LOADERS: dict[str, Callable[[Path, Tensors, Mapping[str, Any], torch.device], nn.Module]] = {

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lcsc.errors import InputError
+from lcsc.errors import InputError, whole_reason_of
 from lcsc.extractors.weights import read_state, require_weights
 
 KIND = "dinov2"
@@ -88,7 +88,7 @@ def _network(architecture: str, size: int, weights: Path | None = None) -> Any:
         what = f"weights of {architecture}" if weights else f"{architecture} at {size} pixels"
         raise InputError(
             f"{weights or f'extractor of kind {KIND}'}: timm {timm.__version__} cannot make {what} "
-            f"({' '.join(str(error).split())[:300]}); give the architecture that the file is of, and a size it takes"
+            f"({whole_reason_of(error)}); give the architecture that the file is of, and a size it takes"
         ) from error
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from lcsc.errors import InputError
+from lcsc.errors import InputError, whole_reason_of
 from lcsc.extractors import LOADERS, dinov2, efficientnet, inception, resizing, save_tensors, variants
 
 Made = tuple[Mapping[str, torch.Tensor], dict[str, Any]]
@@ -43,7 +43,7 @@ def _try(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any], where: P
             features = module(torch.zeros(1, 3, 32, 32))
     except (RuntimeError, AssertionError, ValueError) as error:
         raise InputError(
-            f"extractor {about['name']}: cannot measure a grey image ({' '.join(str(error).split())[:300]}); change "
+            f"extractor {about['name']}: cannot measure a grey image ({whole_reason_of(error)}); change "
             "its settings, such as `size`, to what the network takes"
         ) from error
     if tuple(features.shape) != (1, about["dimension"]) or not torch.isfinite(features).all():

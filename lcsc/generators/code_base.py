@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lcsc.errors import InputError
+from lcsc.errors import InputError, reason_of
 
 # The modules that were imported from each list of folders, by name.
 _imported: dict[tuple[str, ...], dict[str, ModuleType]] = {}
@@ -69,11 +69,6 @@ def imported(reference: str, what: str) -> Any:
             f"{what}: factory {reference!r}: {module_name} has no callable {attribute!r}; correct the name"
         )
     return found
-
-
-def reason_of(error: Exception) -> str:
-    """The first line of what ``error`` says, else its name."""
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _folder(path: str) -> str:

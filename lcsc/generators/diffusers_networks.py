@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from lcsc.errors import InputError
+from lcsc.errors import InputError, reason_of
 from lcsc.files import hash_of, read_or_refuse
 
 CONFIG = "config.json"
@@ -33,8 +33,7 @@ def from_config(path: Path | str, args: Mapping[str, Any]) -> nn.Module:
     try:
         network = found.from_config({**settings, **args})
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{file}: {name} refuses it ({reason}); correct it, or network.args") from error
+        raise InputError(f"{file}: {name} refuses it ({reason_of(error)}); correct it, or network.args") from error
     assert isinstance(network, nn.Module)
     return network
 

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from lcsc.errors import InputError
+from lcsc.errors import InputError, reason_of
 from lcsc.generators import diffusers_networks
-from lcsc.generators.code_base import code_base, imported, reason_of
+from lcsc.generators.code_base import code_base, imported
 
 FREQUENCIES = 16
 ARGS_FORMS = ("mapping", "namespace")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from numpy.typing import NDArray
 
-from lcsc.errors import InputError
+from lcsc.errors import InputError, reason_of
 from lcsc.generators.base import Generator
-from lcsc.generators.code_base import code_base, imported, reason_of
+from lcsc.generators.code_base import code_base, imported
 
 if TYPE_CHECKING:
     from lcsc.bank import TensorEntry
