@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from lcsc.errors import InputError
 from lcsc.generators.preconditioning import Denoiser, coefficients
 from lcsc.training.denoising import DenoisingTraining, loss_weight
+from lcsc.training.recipes import make_recipe
 
 SIGMA_DATA = 0.5
 
@@ -50,5 +52,5 @@ def test_same_generator_gives_the_same_loss_at_any_step():
 
 
 def test_consistency_preconditioning_is_refused():
-    with pytest.raises(InputError, match="recipe 'edm' needs preconditioning of that kind, found 'consistency'"):
-        DenoisingTraining({}, denoiser(lambda x, noise: x, "consistency"))
+    with pytest.raises(InputError, match="recipe 'edm' needs preconditioning of kind 'edm', found 'consistency'"):
+        make_recipe({"recipe": "edm"}, denoiser(lambda x, noise: x, "consistency"), nn.Identity(), None)

@@ -141,7 +141,7 @@ def test_what_does_not_fit_is_refused(teacher, part, tmp_path):
         train(settings, part, tmp_path / "out", teacher=teacher)
     settings = copy.deepcopy(SETTINGS)
     settings["preconditioning"]["kind"] = "edm"
-    with pytest.raises(InputError, match="needs 'consistency' preconditioning, found 'edm'"):
+    with pytest.raises(InputError, match="'distillation' needs preconditioning of kind 'consistency', found 'edm'"):
         train(settings, part, tmp_path / "out", teacher=teacher)
 
 

@@ -10,8 +10,11 @@ import pytest
 import yaml
 from small_workflow import CONFIG
 
-from lcsc.config import resolve, step_settings
+from lcsc.config import kinds, resolve, step_settings
+from lcsc.config.schema import read_schema
 from lcsc.errors import InputError
+from lcsc.generators.preconditioning import KINDS
+from lcsc.generators.samplers import SAMPLERS
 
 
 def config(preconditioning=None, sampler=None, own=True):
@@ -73,6 +76,14 @@ def test_what_is_wrong_is_said_in_one_line(preconditioning, sampler, parts):
     assert "\n" not in message
     for part in parts:
         assert part in message
+
+
+def test_every_kind_that_the_schema_has_is_built_and_says_what_it_is_for():
+    sections = read_schema()["$defs"]["run"]["properties"]
+    assert set(sections["sampler"]["x-kinds"]) == set(kinds.SAMPLERS) == set(SAMPLERS)
+    assert set(sections["train"]["properties"]["recipe"]["enum"]) == set(kinds.RECIPES)
+    assert {kind for suited in kinds.SAMPLERS.values() for kind in suited} == set(KINDS)
+    assert set(sections["preconditioning"]["x-kinds"]) == set(KINDS)
 
 
 def test_recipes_need_their_kind_of_preconditioning():

@@ -82,7 +82,7 @@ def test_noise_levels_that_do_not_fall_towards_sigma_min_are_refused(sigmas):
 
 def test_unknown_samplers_and_other_preconditionings_are_refused():
     edm = build_denoiser(zero, {**PRECONDITIONING, "kind": "edm"})
-    with pytest.raises(InputError, match="needs preconditioning of that kind, found 'edm'"):
+    with pytest.raises(InputError, match="'consistency' needs preconditioning of kind 'consistency', found 'edm'"):
         build_sampler({"kind": "consistency", "sigmas": [80.0]}, edm)
     with pytest.raises(InputError, match="kind is 'magic', expected one of ancestral, consistency"):
         build_sampler({"kind": "magic"}, edm)

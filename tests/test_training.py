@@ -29,8 +29,8 @@ from lcsc.training.consistency import (
     ConsistencyTraining,
     interval_shares,
     intervals,
-    karras_sigmas,
     pseudo_huber,
+    rising_levels,
 )
 from lcsc.training.ema import EMATracker
 from lcsc.training.loop import learning_rate, snapshot_steps
@@ -47,6 +47,7 @@ SETTINGS = {
         "save_every": 5, "scales": [2, 8], "ema_rates": [0.8, 0.97, 0.99995],
     },
 }  # fmt: skip
+DENOISER = build_denoiser(nn.Identity(), SETTINGS["preconditioning"])
 EXTRACTOR = {
     "kind": "classifier", "architecture": "mlp", "dimension": 6, "steps": 150, "batch": 32,
     "learning_rate": 0.003, "noise": 0.1, "seed": 1,
@@ -128,12 +129,10 @@ def test_a_denoiser_that_is_trained_removes_more_noise(part, tmp_path):
     assert errors[1] < 0.9 * errors[0]
 
 
-def test_noise_levels_are_those_of_the_edm_paper():
-    sigmas = karras_sigmas(18, 0.002, 80.0)
-    for i, sigma in enumerate(sigmas.flip(0).tolist()):
-        expected = (80 ** (1 / 7) + i / 17 * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7
-        assert sigma == pytest.approx(expected, rel=1e-12)
-    assert sigmas.diff().min() > 0
+def test_noise_levels_rise_from_the_denoiser_s_least_to_its_greatest():
+    assert rising_levels(3, DENOISER).tolist() == pytest.approx(
+        [0.002, (80 ** (1 / 7) / 2 + 0.002 ** (1 / 7) / 2) ** 7, 80]
+    )
 
 
 def test_intervals_double_in_equal_stages():
@@ -158,7 +157,7 @@ def test_intervals_stay_within_their_scales_and_never_fall(steps, first, more, c
 
 
 def test_interval_probabilities_are_those_of_the_lognormal_distribution():
-    sigmas = karras_sigmas(11, 0.002, 80.0)
+    sigmas = rising_levels(11, DENOISER)
     shares = interval_shares(sigmas)
     logs = sigmas.log().tolist()
     weights = [
@@ -187,7 +186,7 @@ def test_the_loss_is_the_weighted_distance_to_the_network_of_now_at_the_level_be
     images = torch.rand(8, 1, 4, 4)
     loss = recipe(images, 12, torch.Generator().manual_seed(3))
     rng = torch.Generator().manual_seed(3)
-    sigmas = karras_sigmas(5, 0.002, 80.0)
+    sigmas = rising_levels(5, denoiser)
     i = torch.multinomial(interval_shares(sigmas).float(), 8, replacement=True, generator=rng)
     noise = torch.randn(images.shape, generator=rng)
     expected = 0.0
@@ -500,7 +499,7 @@ def test_held_out_images_are_refused_and_their_file_is_never_opened(folder, tmp_
      ("train", {"save_from": 31}, "save_from is 31, expected at most the 30 steps"),
      ("train", {"scales": [8, 2]}, r"scales are \[8, 2\]"),
      ("train", {"ema_rates": [1.0]}, "ema_rates has 1.0"), ("train", {"power_ema": [0.3]}, "σ_rel: found 0.3"),
-     ("preconditioning", {"kind": "edm"}, "needs preconditioning of that kind, found 'edm'"),
+     ("preconditioning", {"kind": "edm"}, "'consistency' needs preconditioning of kind 'consistency', found"),
      ("network", {"image_shape": [1, 8, 8]}, r"train.npz: images have shape \[1, 4, 4\], expected")],
 )  # fmt: skip
 def test_impossible_settings_are_refused_and_leave_an_earlier_training_alone(part, tmp_path, section, change, message):

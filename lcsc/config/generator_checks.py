@@ -6,19 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from lcsc.config import kinds
 from lcsc.config.problems import Place, Problem
-from lcsc.config.settings import DISTILLATION
 
 Section = Mapping[str, Any]
-# The kinds of preconditioning that each sampler takes.
-SUITED: Mapping[str, tuple[str, ...]] = {
-    "consistency": ("consistency",),
-    "euler": ("edm", "ddpm"),
-    "heun": ("edm", "ddpm"),
-    "ancestral": ("ddpm", "edm"),
-    "ddim": ("ddpm",),
-    "dpm-solver++": ("ddpm", "edm"),
-}
 # Keys of samplers for several kinds of preconditioning that say something about one of them alone.
 KEYS_OF_KINDS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("ancestral", "ddpm"): ("spacing", "variance"),
@@ -41,14 +32,14 @@ def generator_problems(place: tuple[str, ...], run: Section) -> Iterator[Problem
 def _kinds(place: tuple[str, ...], run: Section) -> Iterator[Problem]:
     """Samplers and recipes are for some kinds of preconditioning each."""
     kind = run["preconditioning"]["kind"]
-    users = {f"sampler {run['sampler']['kind']}": SUITED[run["sampler"]["kind"]]}
+    users = {f"sampler {run['sampler']['kind']}": kinds.SAMPLERS[run["sampler"]["kind"]]}
     if "train" in run:
         recipe = run["train"]["recipe"]
-        users[f"recipe {recipe}"] = ("consistency" if recipe == DISTILLATION else recipe,)
+        users[f"recipe {recipe}"] = kinds.RECIPES[recipe]
     for user, suited in users.items():
         if kind not in suited:
-            expected = " or ".join(repr(name) for name in suited)
-            yield Problem((*place, "preconditioning", "kind"), repr(kind), f"{expected} as {user} needs")
+            expected = f"{kinds.in_words(suited)} as {user} needs"
+            yield Problem((*place, "preconditioning", "kind"), repr(kind), expected)
 
 
 def _preconditioning(place: Place, section: Section) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lcsc.config.kinds import DISTILLATION
 from lcsc.errors import InputError
 from lcsc.files import hash_of
 
@@ -16,8 +17,6 @@ _EXTENT = ("generations", "generations_per_round", "finalists", "shards")
 _NAMED = ("extractor", "images")
 # Keys of a set of images that older ones had not, and whose ids must stay.
 _LATER = ("size", "held_out_path", "images_key", "labels_key")
-# The recipe that learns from another run's weights.
-DISTILLATION = "distillation"
 # Into how many jobs a generation can be cut, and the methods whose generations are cut twice: first for the features
 # of all images, then for the gradient. Known here, since the workflow imports nothing heavy.
 SHARD_COUNTS = (1, 2, 4, 8, 16)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lcsc.config.kinds import DISTILLATION
 from lcsc.config.problems import Problem
-from lcsc.config.settings import DISTILLATION
 from lcsc.config.words import found_in_words
 
 Section = Mapping[str, Any]

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import torch
 
 from lcsc.errors import InputError
+from lcsc.generators.noise_levels import noise_levels
 from lcsc.generators.noise_schedule import NoiseSchedule, spaced_timesteps
-from lcsc.generators.ode import noise_levels, require_falling
-from lcsc.generators.preconditioning import AnyDenoiser, denoised, variance_preserving
+from lcsc.generators.preconditioning import AnyDenoiser, denoised, over_timesteps
+from lcsc.generators.sigma_sampler import SigmaSampler
 from lcsc.generators.variance_preserving import VPDenoiser
 
 VARIANCES = ("learned", "small", "large")
@@ -66,20 +67,12 @@ class DDPMSampler:
         self.variance, self.clip = variance, clip
         signals = [*(float(schedule.signals[t]) for t in timesteps), 1.0]
         self.steps = [posterior(t, *pair) for t, pair in zip(timesteps, pairwise(signals), strict=True)]
-
-    @property
-    def nfe(self) -> int:
-        """One network evaluation for each timestep."""
-        return len(self.steps)
-
-    @property
-    def noise_arrays(self) -> int:
-        """The initial noise, and one array for each step but the last."""
-        return len(self.steps)
+        # The initial noise, and noise anew after each step but the last.
+        self.nfe = self.noise_arrays = len(self.steps)
 
     def __call__(self, denoiser: AnyDenoiser, noises: Sequence[torch.Tensor]) -> torch.Tensor:
         """Noises, each [B, C, H, W], to images [B, C, H, W], not clamped but for ``clip``."""
-        network, x = variance_preserving(denoiser, "ancestral"), noises[0]
+        network, x = over_timesteps(denoiser), noises[0]
         for index, step in enumerate(self.steps, start=1):
             found = network.predict(x, x.new_full((len(x),), step.timestep))
             clean = network.clean(x, found.output, step.a, step.b)
@@ -96,42 +89,26 @@ class DDPMSampler:
         return (share * (math.log(step.large) / 2) + (1 - share) * (math.log(step.small) / 2)).exp()
 
 
-class EulerAncestralSampler:
-    """Euler's method on falling noise levels ``sigmas``, with as much noise anew as the reverse diffusion has.
+class EulerAncestralSampler(SigmaSampler):
+    """Euler's method on falling noise levels, with as much noise anew as the reverse diffusion has.
 
     From sigma to s it goes to sigma_down = s^2 / sigma, and adds noise of variance s^2 - sigma_down^2.
     """
 
-    def __init__(self, sigmas: Sequence[float], clip: bool = False) -> None:
-        self.sigmas, self.clip = tuple(float(sigma) for sigma in sigmas), clip
-        require_falling(self.sigmas)
-
-    @property
-    def nfe(self) -> int:
-        """One network evaluation for each noise level."""
-        return len(self.sigmas)
-
-    @property
-    def noise_arrays(self) -> int:
-        """The initial noise, and one array for each level but the last."""
-        return len(self.sigmas)
-
-    def __call__(self, denoiser: AnyDenoiser, noises: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Noises, each [B, C, H, W], to images [B, C, H, W], not clamped but for ``clip``."""
-        x = noises[0] * self.sigmas[0]
-        for (sigma, after), noise in zip(pairwise(self.sigmas), noises[1:], strict=True):
-            down = after**2 / sigma
-            clean = denoised(denoiser, x, sigma, self.clip)
-            x = clean + down / sigma * (x - clean) + math.sqrt(after**2 - down**2) * noise
-        return denoised(denoiser, x, self.sigmas[-1], self.clip)
+    def _step(
+        self, denoiser: AnyDenoiser, x: torch.Tensor, sigma: float, after: float, noise: torch.Tensor | None
+    ) -> torch.Tensor:
+        clean = denoised(denoiser, x, sigma, self.clip)
+        if noise is None:
+            return clean
+        down = after**2 / sigma
+        return clean + down / sigma * (x - clean) + math.sqrt(after**2 - down**2) * noise
 
 
 def build_ancestral(settings: Mapping[str, Any], denoiser: AnyDenoiser) -> DDPMSampler | EulerAncestralSampler:
     """The sampler of a ``sampler`` section of kind ``ancestral``, for what ``denoiser`` is."""
     if isinstance(denoiser, VPDenoiser):
         return _in_timesteps(settings, denoiser)
-    if denoiser.kind != "edm":
-        raise InputError(f"sampler: 'ancestral' needs preconditioning of kind 'ddpm' or 'edm', found {denoiser.kind!r}")
     return EulerAncestralSampler(noise_levels(settings, denoiser), bool(settings.get("clip", False)))
 
 

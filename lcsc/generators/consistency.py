@@ -4,69 +4,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 import torch
 
 from lcsc.errors import InputError
-from lcsc.generators.ode import RHO, require_falling
+from lcsc.generators.noise_levels import RHO, openai_levels
 from lcsc.generators.preconditioning import AnyDenoiser, denoised
+from lcsc.generators.sigma_sampler import SigmaSampler
 
 
-class ConsistencySampler:
+class ConsistencySampler(SigmaSampler):
     """One- and multi-step consistency sampling (Song et al. 2023, algorithm 1).
 
-    The first step maps noise of level sigmas[0] to images. Each later one brings the images, which are taken
-    to have noise of level sigma_min, to level sigma by fresh noise of level sqrt(sigma^2 - sigma_min^2). With
-    ``clip`` the images of every step are kept in [-1, 1], as OpenAI's code does.
+    Each step maps noisy images to images. All but the last bring these, which are taken to have noise of level
+    sigma_min, to the next level sigma by fresh noise of level sqrt(sigma^2 - sigma_min^2).
     """
 
     def __init__(self, sigmas: Sequence[float], sigma_min: float, clip: bool = False) -> None:
-        self.sigmas, self.sigma_min, self.clip = tuple(float(sigma) for sigma in sigmas), sigma_min, clip
-        require_falling(self.sigmas, sigma_min)
+        super().__init__(sigmas, clip, above=sigma_min)
+        self.sigma_min = sigma_min
 
-    @property
-    def nfe(self) -> int:
-        """One network evaluation for each noise level."""
-        return len(self.sigmas)
-
-    @property
-    def noise_arrays(self) -> int:
-        """One array of noise for each noise level."""
-        return len(self.sigmas)
-
-    def __call__(self, denoiser: AnyDenoiser, noises: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Noises, each [B, C, H, W], to images [B, C, H, W], not clamped but for ``clip``."""
-        x = denoised(denoiser, noises[0] * self.sigmas[0], self.sigmas[0], self.clip)
-        for sigma, noise in zip(self.sigmas[1:], noises[1:], strict=True):
-            noisy = x + math.sqrt(sigma**2 - self.sigma_min**2) * noise
-            x = denoised(denoiser, noisy, sigma, self.clip)
-        return x
-
-
-def openai_levels(ts: Sequence[int], steps: int, sigma_min: float, sigma_max: float, rho: float = RHO) -> list[float]:
-    """The noise levels at which OpenAI's code evaluates the network for ``--ts`` and ``--steps``.
-
-    t of ``steps`` scales is the level (sigma_max^(1/rho) + t/(steps-1) (sigma_min^(1/rho) - sigma_max^(1/rho)))^rho,
-    kept in [sigma_min, sigma_max]. The last t must be steps - 1, where no noise is added and nothing evaluated, so
-    there are len(ts) - 1 levels; the first must be 0, since sampling starts from noise of level sigma_max.
-    """
-    whole = [int(t) for t in ts]
-    rising = all(low < high for low, high in pairwise(whole))
-    if len(whole) < 2 or not rising or whole[0] != 0 or whole[-1] != steps - 1:
-        raise InputError(
-            f"sampler: ts are {whole} with steps {steps}, expected rising numbers from 0 to {steps - 1}, steps - 1"
-        )
-    high, low = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
-    levels = [(high + t / (steps - 1) * (low - high)) ** rho for t in whole[:-1]]
-    return [min(max(level, sigma_min), sigma_max) for level in levels]
+    def _step(
+        self, denoiser: AnyDenoiser, x: torch.Tensor, sigma: float, after: float, noise: torch.Tensor | None
+    ) -> torch.Tensor:
+        clean = denoised(denoiser, x, sigma, self.clip)
+        return clean if noise is None else clean + math.sqrt(after**2 - self.sigma_min**2) * noise
 
 
 def build_consistency(settings: Mapping[str, Any], denoiser: AnyDenoiser) -> ConsistencySampler:
     """The sampler of a ``sampler`` section of kind ``consistency``, by its ``sigmas`` or its ``ts`` and ``steps``."""
-    if denoiser.kind != "consistency":
-        raise InputError(f"sampler: 'consistency' needs preconditioning of that kind, found {denoiser.kind!r}")
     given = [key for key in ("sigmas", "ts") if key in settings]
     if len(given) != 1:
         found = "both" if given else "neither"

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from lcsc.config.kinds import in_words
 from lcsc.errors import InputError
 from lcsc.generators.noise_schedule import NoiseSchedule
 from lcsc.generators.variance_preserving import VPDenoiser
@@ -127,8 +128,13 @@ def denoised(denoiser: AnyDenoiser, x: torch.Tensor, sigma: float, clip: bool = 
     return found.clamp(-1, 1) if clip else found
 
 
-def variance_preserving(denoiser: AnyDenoiser, sampler: str) -> VPDenoiser:
-    """``denoiser``, refused where it is of another kind than ``sampler`` needs."""
-    if not isinstance(denoiser, VPDenoiser):
-        raise InputError(f"sampler: {sampler!r} needs preconditioning of kind 'ddpm', found {denoiser.kind!r}")
+def require_kind(denoiser: AnyDenoiser, kinds: tuple[str, ...], user: str) -> None:
+    """Refuse a ``denoiser`` of another kind than those that ``user``, a sampler or a recipe, is for."""
+    if denoiser.kind not in kinds:
+        raise InputError(f"{user} needs preconditioning of kind {in_words(kinds)}, found {denoiser.kind!r}")
+
+
+def over_timesteps(denoiser: AnyDenoiser) -> VPDenoiser:
+    """``denoiser``, which must be one over timesteps."""
+    assert isinstance(denoiser, VPDenoiser)  # build_sampler has seen to it
     return denoiser

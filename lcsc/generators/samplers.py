@@ -2,22 +2,22 @@
 
 A sampler says how many network evaluations an image costs (``nfe``) and how many arrays of standard normal
 noise it needs (``noise_arrays``), and draws none itself, so the noise of a sample is the caller's to fix. A
-new one is a class and an entry of :data:`SAMPLERS`.
+new one is a class and an entry of :data:`SAMPLERS`, and one of :data:`lcsc.config.kinds.SAMPLERS` for what it is for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, Protocol
 
 import torch
 
+from lcsc.config import kinds
 from lcsc.errors import InputError
 from lcsc.generators.ancestral import build_ancestral
 from lcsc.generators.consistency import build_consistency
-from lcsc.generators.ode import EulerSampler, HeunSampler, noise_levels
-from lcsc.generators.preconditioning import AnyDenoiser
+from lcsc.generators.ode import build_euler, build_heun
+from lcsc.generators.preconditioning import AnyDenoiser, require_kind
 from lcsc.generators.schedulers import build_ddim, build_dpm_solver
 
 
@@ -36,18 +36,10 @@ class Sampler(Protocol):
         """Noises, each [B, C, H, W], to images [B, C, H, W], not clamped."""
 
 
-def _sigma_space(kind: type[EulerSampler], settings: Mapping[str, Any], denoiser: AnyDenoiser) -> Sampler:
-    if denoiser.kind not in ("edm", "ddpm"):
-        raise InputError(
-            f"sampler: {settings['kind']!r} needs preconditioning of kind 'edm' or 'ddpm', found {denoiser.kind!r}"
-        )
-    return kind(noise_levels(settings, denoiser), bool(settings.get("clip", False)))
-
-
 SAMPLERS: dict[str, Callable[[Mapping[str, Any], AnyDenoiser], Sampler]] = {
     "consistency": build_consistency,
-    "euler": partial(_sigma_space, EulerSampler),
-    "heun": partial(_sigma_space, HeunSampler),
+    "euler": build_euler,
+    "heun": build_heun,
     "ancestral": build_ancestral,
     "ddim": build_ddim,
     "dpm-solver++": build_dpm_solver,
@@ -59,4 +51,5 @@ def build_sampler(settings: Mapping[str, Any], denoiser: AnyDenoiser) -> Sampler
     kind = str(settings["kind"])
     if kind not in SAMPLERS:
         raise InputError(f"sampler: kind is {kind!r}, expected one of {', '.join(sorted(SAMPLERS))}")
+    require_kind(denoiser, kinds.SAMPLERS[kind], f"sampler: {kind!r}")
     return SAMPLERS[kind](settings, denoiser)

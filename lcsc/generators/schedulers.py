@@ -14,10 +14,10 @@ from typing import Any
 
 import torch
 
-from lcsc.errors import InputError
+from lcsc.errors import InputError, reason_of
+from lcsc.generators.noise_levels import karras_range
 from lcsc.generators.noise_schedule import spaced_timesteps
-from lcsc.generators.ode import karras_range
-from lcsc.generators.preconditioning import AnyDenoiser, variance_preserving
+from lcsc.generators.preconditioning import AnyDenoiser, Denoiser, over_timesteps
 from lcsc.generators.variance_preserving import VPDenoiser
 
 SCHEDULES = {"linear": "linear", "cosine": "squaredcos_cap_v2"}
@@ -37,16 +37,7 @@ class SchedulerSampler:
         self.scheduler, self.steps, self.scale = scheduler, steps, scale
         places = self._started().timesteps
         self.levels = tuple(float(level) for level in (places if levels is None else levels))
-
-    @property
-    def nfe(self) -> int:
-        """One network evaluation for each step."""
-        return len(self.levels)
-
-    @property
-    def noise_arrays(self) -> int:
-        """The initial noise alone."""
-        return 1
+        self.nfe, self.noise_arrays = len(self.levels), 1
 
     def __call__(self, denoiser: AnyDenoiser, noises: Sequence[torch.Tensor]) -> torch.Tensor:
         """Noises, each [B, C, H, W], to images [B, C, H, W], not clamped."""
@@ -81,11 +72,8 @@ class DDIMSampler(SchedulerSampler):
         self.eta, self.clip = eta, clip
         if not 0 <= eta <= 1:
             raise InputError(f"sampler: eta is {eta}, expected 0 to 1")
-
-    @property
-    def noise_arrays(self) -> int:
-        """The initial noise and, with ``eta``, one array for each step but the last."""
-        return self.nfe if self.eta > 0 else 1
+        if eta > 0:  # the initial noise, and noise anew after each step but the last
+            self.noise_arrays = self.nfe
 
     def _step(
         self, scheduler: Any, output: torch.Tensor, timestep: torch.Tensor, x: torch.Tensor, noises: Sequence[Any]
@@ -99,7 +87,7 @@ class DDIMSampler(SchedulerSampler):
 
 def build_ddim(settings: Mapping[str, Any], denoiser: AnyDenoiser) -> DDIMSampler:
     """The sampler of a ``sampler`` section of kind ``ddim``."""
-    network = variance_preserving(denoiser, "ddim")
+    network = over_timesteps(denoiser)
     steps, spacing = int(settings["steps"]), str(settings.get("spacing", "leading"))
     # The scheduler takes every step to be timesteps // steps long, whatever the spacing.
     even = spacing == "leading" or (spacing == "trailing" and network.schedule.timesteps % steps == 0)
@@ -121,10 +109,10 @@ def build_dpm_solver(settings: Mapping[str, Any], denoiser: AnyDenoiser) -> Sche
         raise InputError(f"sampler: order is {order}, expected 2 or 3")
     if isinstance(denoiser, VPDenoiser):
         return _dpm_solver_in_timesteps(settings, denoiser, steps, order)
-    if denoiser.kind != "edm":
-        raise InputError(
-            f"sampler: 'dpm-solver++' needs preconditioning of kind 'ddpm' or 'edm', found {denoiser.kind!r}"
-        )
+    return _dpm_solver_in_levels(settings, denoiser, steps, order)
+
+
+def _dpm_solver_in_levels(settings: Mapping[str, Any], denoiser: Denoiser, steps: int, order: int) -> SchedulerSampler:
     if steps < 1:
         raise InputError(f"sampler: steps {steps}, expected steps >= 1")
     low, high, rho = karras_range(settings, denoiser)
@@ -165,9 +153,8 @@ def _scheduler(name: str, sampler: str, **options: Any) -> Any:
     try:
         diffusers = importlib.import_module("diffusers")
     except ImportError as error:
-        reason = str(error).splitlines()[0]
         raise InputError(
-            f"sampler: {sampler!r} needs the package diffusers, which cannot be imported ({reason}); install it with: "
-            'pip install "lcsc[diffusers]"'
+            f"sampler: {sampler!r} needs the package diffusers, which cannot be imported ({reason_of(error)}); "
+            'install it with: pip install "lcsc[diffusers]"'
         ) from error
     return getattr(diffusers, name)(**options)

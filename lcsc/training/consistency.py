@@ -9,17 +9,17 @@ from typing import Any
 import torch
 
 from lcsc.errors import InputError
-from lcsc.generators.preconditioning import AnyDenoiser, Denoiser
+from lcsc.generators.noise_levels import karras_levels
+from lcsc.generators.preconditioning import Denoiser
 
-RHO = 7.0  # bends the noise levels towards small ones (Karras et al. 2022, equation 5)
 P_MEAN, P_STD = -1.1, 2.0  # of the lognormal distribution of noise levels while training
 HUBER = 0.00054  # c of the pseudo-Huber distance, times the square root of the number of values
 
 
-def karras_sigmas(count: int, sigma_min: float, sigma_max: float, rho: float = RHO) -> torch.Tensor:
-    """``count`` noise levels rising from sigma_min to sigma_max, float64 (Karras et al. 2022, equation 5)."""
-    low, high = sigma_min ** (1 / rho), sigma_max ** (1 / rho)
-    return torch.linspace(low, high, count, dtype=torch.float64).pow(rho)
+def rising_levels(count: int, denoiser: Denoiser) -> torch.Tensor:
+    """Karras's ``count`` noise levels, rising from the denoiser's sigma_min to its sigma_max, float64."""
+    falling = karras_levels(count, denoiser.sigma_min, denoiser.sigma_max)
+    return torch.tensor(falling[::-1], dtype=torch.float64)
 
 
 def intervals(step: int, steps: int, scales: Sequence[int]) -> int:
@@ -49,9 +49,7 @@ def pseudo_huber(difference: torch.Tensor) -> torch.Tensor:
 class ConsistencyTraining:
     """The loss of one optimisation step; its random numbers are drawn on the CPU from the given generator."""
 
-    def __init__(self, settings: Mapping[str, Any], denoiser: AnyDenoiser) -> None:
-        if not isinstance(denoiser, Denoiser) or denoiser.kind != "consistency":
-            raise InputError(f"train: recipe 'consistency' needs preconditioning of that kind, found {denoiser.kind!r}")
+    def __init__(self, settings: Mapping[str, Any], denoiser: Denoiser) -> None:
         self.steps, self.denoiser = int(settings["steps"]), denoiser
         self.scales = [int(scale) for scale in settings["scales"]]
         if len(self.scales) != 2 or not 1 <= self.scales[0] <= self.scales[1]:
@@ -74,6 +72,6 @@ class ConsistencyTraining:
     def _stage(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Noise levels [count + 1] and the probabilities of the intervals between them [count], float32."""
         if count not in self._levels:
-            sigmas = karras_sigmas(count + 1, self.denoiser.sigma_min, self.denoiser.sigma_max)
+            sigmas = rising_levels(count + 1, self.denoiser)
             self._levels[count] = sigmas.float(), interval_shares(sigmas).float()
         return self._levels[count]

@@ -7,8 +7,7 @@ from typing import Any
 
 import torch
 
-from lcsc.errors import InputError
-from lcsc.generators.preconditioning import AnyDenoiser, Denoiser
+from lcsc.generators.preconditioning import Denoiser
 
 P_MEAN, P_STD = -1.2, 1.2  # of the lognormal distribution of noise levels (table 1)
 
@@ -21,9 +20,7 @@ def loss_weight(sigma: torch.Tensor, sigma_data: float) -> torch.Tensor:
 class DenoisingTraining:
     """The loss of one optimisation step; its random numbers are drawn on the CPU from the given generator."""
 
-    def __init__(self, settings: Mapping[str, Any], denoiser: AnyDenoiser) -> None:
-        if not isinstance(denoiser, Denoiser) or denoiser.kind != "edm":
-            raise InputError(f"train: recipe 'edm' needs preconditioning of that kind, found {denoiser.kind!r}")
+    def __init__(self, settings: Mapping[str, Any], denoiser: Denoiser) -> None:
         self.denoiser = denoiser
 
     def __call__(self, images: torch.Tensor, step: int, generator: torch.Generator) -> torch.Tensor:

@@ -17,12 +17,10 @@ import torch
 from torch import nn
 
 from lcsc.checkpoints.safetensors_files import SafetensorsFormat
-from lcsc.errors import InputError
+from lcsc.errors import InputError, whole_reason_of
 from lcsc.generators.calls import image_of
-from lcsc.generators.preconditioning import AnyDenoiser, Denoiser
-from lcsc.training.consistency import intervals, karras_sigmas, pseudo_huber
-
-RECIPE = "distillation"
+from lcsc.generators.preconditioning import Denoiser
+from lcsc.training.consistency import intervals, pseudo_huber, rising_levels
 
 
 class ConsistencyDistillation:
@@ -32,9 +30,7 @@ class ConsistencyDistillation:
     same module under ``edm`` preconditioning.
     """
 
-    def __init__(self, settings: Mapping[str, Any], denoiser: AnyDenoiser, network: nn.Module, teacher: Path) -> None:
-        if not isinstance(denoiser, Denoiser) or denoiser.kind != "consistency":
-            raise InputError(f"train: recipe {RECIPE!r} needs 'consistency' preconditioning, found {denoiser.kind!r}")
+    def __init__(self, settings: Mapping[str, Any], denoiser: Denoiser, network: nn.Module, teacher: Path) -> None:
         self.steps, self.scales = int(settings["steps"]), [int(scale) for scale in settings["scales"]]
         self.rate = float(settings["target_rate"])
         _load(network, teacher)
@@ -47,7 +43,7 @@ class ConsistencyDistillation:
     def __call__(self, images: torch.Tensor, step: int, generator: torch.Generator) -> torch.Tensor:
         """The mean loss of ``images`` [B, C, H, W] at optimisation ``step`` (from 0), a scalar."""
         count = intervals(step, self.steps, self.scales)
-        sigmas = karras_sigmas(count + 1, self.denoiser.sigma_min, self.denoiser.sigma_max).float().to(images.device)
+        sigmas = rising_levels(count + 1, self.denoiser).float().to(images.device)
         place = torch.randint(count, (len(images),), generator=generator).to(images.device)
         noise = torch.randn(images.shape, generator=generator).to(images.device)
         near, far = sigmas[place], sigmas[place + 1]
@@ -85,5 +81,6 @@ def _load(network: nn.Module, path: Path) -> None:
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: is no teacher for this network ({reason}); give both runs the same one") from error
+        raise InputError(
+            f"{path}: is no teacher for this network ({whole_reason_of(error)}); give both runs the same one"
+        ) from error
