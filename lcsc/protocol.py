@@ -44,10 +44,16 @@ class Protocol:
         part = "training" if self.reference["part"] == "train" else self.reference["part"]
         return (
             f"{named}: Fréchet distance in float64 between {self.images:,} generated images "
-            f"({self.nfe} network evaluation{'s' if self.nfe != 1 else ''} each, {self.purpose} noise of seed "
+            f"({self.nfe} network evaluation{'s' if self.nfe != 1 else ''} each{self._precision_words()}, "
+            f"{self.purpose} noise of seed "
             f"{self.seed}, {'rounded to uint8' if self.quantised else 'not rounded'}) and the "
             f"{part} images of {self.reference['data']}, on {self.device}.{self._variant_words()}"
         )
+
+    def _precision_words(self) -> str:
+        """The precision that the network is evaluated in, where that is not float32 throughout."""
+        precision = self.generator.get("network", {}).get("autocast")
+        return f" in {precision} (autocast)" if precision else ""
 
     def _variant_words(self) -> str:
         """What a faster variant of an extractor costs, where the reference has it."""

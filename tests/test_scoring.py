@@ -141,6 +141,9 @@ def test_the_protocol_names_all_that_fixes_a_score(tiny_run, monkeypatch):
     assert len(hashes) == len(found) + 1
     assert base.hash == tiny_run.context(2).protocol(extractor, reference, "search", 200).hash
     assert "200 generated images (1 network evaluation each, search noise of seed 0" in base.words()
+    reduced = {**SCORING, "network": {**SCORING["network"], "autocast": "bfloat16"}}
+    words = dataclasses.replace(context, settings=reduced).protocol(extractor, reference, "search", 200).words()
+    assert "(1 network evaluation each in bfloat16 (autocast), search noise of seed 0" in words
     with pytest.raises(InputError, match=r"found\.json: protocol aaaa, expected bbbb"):
         require_protocol("aaaa", "bbbb", "found.json")
 
