@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 from runs import save_run, weights
-from tiny import EXTRACTOR, SCORING, TRAIN
+from tiny import EXTRACTOR, SCORING, TRAIN, TRAINING
 
 from lcsc.cli import main
 from lcsc.cli.settings import NEEDED, NEEDED_BY, step_settings_of
-from lcsc.config import STEPS, read_yaml, resolve, step_settings
+from lcsc.config import STEPS, load_config, read_yaml, resolve, step_settings
+from lcsc.errors import InputError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SEARCH = {
@@ -149,9 +150,44 @@ class TestSettings:
         assert lcsc("search", *common) == 2
         assert f"--settings: {message}" in only_line(capsys)
 
+    @pytest.mark.parametrize(
+        ("step", "changed", "message"),
+        [
+            ("search", {"sede": 1}, "sede: found an unknown key"),
+            ("search", {"network": {**SCORING["network"], "widht": 3}}, "network.widht: found an unknown key"),
+            ("search", {"search": {**SEARCH, "popluation": 9}}, "search.popluation: found an unknown key"),
+            ("search", {"search": {**SEARCH, "racing": {"image": 9}}}, "search.racing.image: found an unknown key"),
+            ("search", {"train": TRAIN}, "train: found an unknown key"),
+            ("collect", {"fromstep": 3}, "fromstep: found an unknown key"),
+            ("data", {"resize": 8}, "resize: found an unknown key"),
+            ("extractor", {"pixel": {"share": 0.5, "size": 4}}, "pixel: found an unknown key"),
+            ("reference", {"thread": 2}, "thread: found an unknown key"),
+            ("report", {"runs": "digits"}, "runs: found an unknown key"),
+        ],
+    )
+    def test_keys_that_nothing_reads_are_named(self, step, changed, message):
+        chosen = step_settings(configuration(), "digits", step, name=NAMES.get(step))
+        with pytest.raises(InputError) as error:
+            step_settings_of(options({**chosen, **changed}), step)
+        assert str(error.value).startswith(f"--settings: {message}, expected one of ")
+        assert "; the nearest known key is '" in str(error.value)
+
+    @pytest.mark.parametrize("path", sorted((REPOSITORY / "config").glob("*.yaml")), ids=lambda path: path.stem)
+    def test_no_configuration_gives_a_step_an_unknown_key(self, path):
+        config = load_config(path)
+        for run, section in config["runs"].items():
+            names = {"data": config["data"], "extractor": config["extractors"], "reference": config["extractors"]}
+            names |= {step: section["searches"] for step in ("search", "select", "trace")}
+            names["tune"] = section["fine_tune"] or {}
+            for step in STEPS:
+                if "train" in section or step not in ("train", "continue"):
+                    for name in names.get(step, [None]):
+                        chosen = step_settings(config, run, step, name=name)
+                        assert step_settings_of(options(chosen), step) == chosen
+
     def test_the_settings_of_the_other_tests_are_enough(self):
         for step, chosen in {
-            "train": {**SCORING, "train": TRAIN},
+            "train": TRAINING,
             "extractor": {**EXTRACTOR, "architecture": "cnn", "seed": 0, "name": "cnn"},
             "search": {**SCORING, "images": 60, "name": "evolution", "search": SEARCH},
         }.items():

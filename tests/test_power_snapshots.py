@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tiny import SCORING, TRAIN
+from tiny import SCORING, TRAIN, TRAINING
 
 from lcsc import baselines, final, power_snapshots, weights
 from lcsc.checkpoints.safetensors_files import SafetensorsFormat
@@ -18,7 +18,7 @@ from lcsc.search import averaging, post_hoc
 from lcsc.training import continue_training, train
 
 WIDTHS = (0.02, 0.05, 0.1, 0.15)
-SETTINGS = {**SCORING, "train": {**TRAIN, "power_ema": [0.05, 0.1], "continue": 6}}
+SETTINGS = {**TRAINING, "train": {**TRAIN, "power_ema": [0.05, 0.1], "continue": 6}}
 
 
 @pytest.fixture(autouse=True)

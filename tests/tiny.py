@@ -34,6 +34,8 @@ TRAIN = {
     "recipe": "consistency", "steps": 40, "batch": 32, "learning_rate": 0.003, "seed": 0,
     "save_from": 5, "save_every": 5, "scales": [10, 20], "ema_rates": [0.8, 0.9],
 }  # fmt: skip
+# The settings of a training, which makes no samples.
+TRAINING = {**{key: SCORING[key] for key in ("network", "preconditioning", "threads")}, "train": TRAIN}
 EXTRACTOR = {
     "kind": "classifier", "dimension": 6, "steps": 30, "batch": 32, "learning_rate": 0.003, "noise": 0.3,
 }  # fmt: skip

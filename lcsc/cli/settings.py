@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lcsc.cli.known_keys import refuse_unknown
 from lcsc.config import load_config, step_settings
 from lcsc.errors import InputError
 from lcsc.files import read_or_refuse, write_json
@@ -45,6 +46,19 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "trace": (*_SCORING, "run", "name", "points", "unit", "search_images"),
     "export": ("run",),
     "report": (),
+}
+# What else each step's settings may have, besides the sections and keys that it needs.
+OPTIONAL: Mapping[str, tuple[str, ...]] = {
+    "train": ("threads",),
+    "continue": ("threads",),
+    "reference": ("data_id", "extractor_id", "threads", "statistics"),
+    "baselines": ("baselines", "extractor"),
+    "search": ("extractor",),
+    "tune": ("extractor",),
+    "select": ("extractor",),
+    "evaluate": ("extractors", "searched"),
+    "trace": ("extractors",),
+    "report": ("run",),
 }
 # What some values of those keys need besides.
 NEEDED_BY: Mapping[tuple[str, str], tuple[str, ...]] = {
@@ -101,7 +115,7 @@ def _read(path: Path) -> str:
 
 
 def _require(settings: Mapping[str, Any], step: str) -> None:
-    """Refuse ``settings`` that lack a key of ``step``, or hold no whole number where one is needed."""
+    """Refuse ``settings`` that lack a key of ``step`` or have one too many, or no whole number where one is needed."""
     for key in ("threads", "from_step", "to_step", "every", "count"):
         if settings.get(key) is not None:
             _value(settings, key, step)
@@ -109,6 +123,8 @@ def _require(settings: Mapping[str, Any], step: str) -> None:
         found = _value(settings, key, step)
         for further in NEEDED_BY.get((key, str(found)), ()):
             _value(settings, further, step)
+    known = dict.fromkeys(key.partition(".")[0] for key in _needed(settings, step))
+    refuse_unknown(settings, step, (*known, *OPTIONAL.get(step, ())))
 
 
 def _needed(settings: Mapping[str, Any], step: str) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
 Place = tuple[str | int, ...]
+DESCRIBED = "(config/README.md describes every key)"
 
 
 class Problem(NamedTuple):
@@ -24,7 +25,7 @@ class Problem(NamedTuple):
     place: Place
     found: str
     expected: str
-    way_out: str = "correct it (config/README.md describes every key)"
+    way_out: str = f"correct it {DESCRIBED}"
 
 
 def refuse(problem: Problem, source: str) -> NoReturn:
@@ -69,6 +70,13 @@ def schema_problem(config: Mapping[str, Any], *, complete: bool) -> Problem | No
     return _in_words(errors[0]) if errors else None
 
 
+def unknown_setting(settings: Mapping[str, Any], node: Mapping[str, Any]) -> Problem | None:
+    """The first key of ``settings``, at any depth, that ``node`` of the schema does not know; all else may be wrong."""
+    errors = _validator(complete=True).descend(settings, node)
+    found = next((error for error in errors if error.validator == "additionalProperties"), None)
+    return _in_words(found) if found else None
+
+
 def _validator(complete: bool) -> Validator:
     from jsonschema import Draft202012Validator
     from jsonschema.validators import extend
@@ -108,7 +116,7 @@ def _in_words(error: ValidationError) -> Problem:
         missing = next(key for key in error.validator_value if key not in error.instance)
         node = error.schema.get("properties", {}).get(missing, {})
         expected = expected_in_words(node, read_schema())
-        return Problem((*place, missing), "nothing", expected, "add this key (config/README.md describes every key)")
+        return Problem((*place, missing), "nothing", expected, f"add this key {DESCRIBED}")
     if "propertyNames" in error.absolute_schema_path:
         expected = f"a name that matches {error.validator_value}"
         return Problem(place, f"the name {error.instance!r}", expected, "rename it")
@@ -121,13 +129,18 @@ def _in_words(error: ValidationError) -> Problem:
 def _unknown_key(error: ValidationError, place: Place) -> Problem:
     known = sorted(error.schema.get("properties", {}))
     unknown = next(key for key in error.instance if key not in known)
-    expected, described = f"one of {', '.join(known)}", "(config/README.md describes every key)"
     owners = [kind for kind, keys in _keys_by_kind(place).items() if unknown in keys]
     if owners:
-        return Problem((*place, unknown), f"a key of {', '.join(owners)}", expected, f"remove it {described}")
-    nearest = difflib.get_close_matches(unknown, known, n=1, cutoff=0.0)[0]
-    way_out = f"the nearest known key is '{nearest}' {described}"
-    return Problem((*place, unknown), "an unknown key", expected, way_out)
+        expected, way_out = f"one of {', '.join(known)}", f"remove it {DESCRIBED}"
+        return Problem((*place, unknown), f"a key of {', '.join(owners)}", expected, way_out)
+    return unknown_key((*place, unknown), known)
+
+
+def unknown_key(place: Place, known: Sequence[str]) -> Problem:
+    """That the last of ``place`` is none of the ``known`` keys, with the nearest of them."""
+    nearest = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.0)[0]
+    way_out = f"the nearest known key is '{nearest}' {DESCRIBED}"
+    return Problem(place, "an unknown key", f"one of {', '.join(known)}", way_out)
 
 
 def _keys_by_kind(place: Place) -> dict[str, list[str]]:
