@@ -53,9 +53,9 @@ def combinations(
     ]
     entries += [
         _entry(
-            f"ema-shaped {rate:.10g}",
+            f"ema-shaped {averaging.rate_words(rate)}",
             "ema-shaped",
-            f"EMA-shaped {rate:.10g}",
+            f"EMA-shaped {averaging.rate_words(rate)}",
             rate,
             averaging.ema_shaped(steps, rate),
         )
@@ -135,7 +135,7 @@ def _weights_in(folder: Path | None) -> list[Path]:
 
 def _file_entry(family: str, label: str, path: Path) -> dict[str, Any]:
     rate = format_of(path).metadata_of(path).get("rate")
-    suffix = f" {float(rate):g}" if rate is not None else ""
+    suffix = f" {averaging.rate_words(float(rate))}" if rate is not None else ""
     name = f"{label.lower().replace(',', '').replace(' ', '-')}{suffix}"
     parameter = float(rate) if rate is not None else None
     return {

@@ -24,6 +24,7 @@ from lcsc.progress import Progress
 from lcsc.protocol import distance_name
 from lcsc.reference_words import reference_words
 from lcsc.scoring import Context
+from lcsc.search.averaging import rate_words
 from lcsc.tuning import tuned as tunings
 
 SAMPLES = 64  # images of a method that are kept for the report
@@ -54,11 +55,10 @@ def _chosen_label(family: str, entry: Mapping[str, Any]) -> str:
     if family == "single":
         return f"Best single (step {rate:,})"
     if family == "ema":
-        return f"Best EMA ({'' if entry['family'] == 'ema' else 'EMA-shaped '}{rate:g})"
-    if family == "decayed":
-        return f"LR decayed ({'last' if rate is None else f'EMA {rate:g}'})"
-    if family == "continued":
-        return f"Training continued ({'last' if rate is None else f'EMA {rate:g}'})"
+        return f"Best EMA ({'' if entry['family'] == 'ema' else 'EMA-shaped '}{rate_words(rate)})"
+    if family in ("decayed", "continued"):
+        called = {"decayed": "LR decayed", "continued": "Training continued"}[family]
+        return f"{called} ({'last' if rate is None else f'EMA {rate_words(rate)}'})"
     return str(entry["label"])
 
 

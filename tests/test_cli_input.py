@@ -177,7 +177,7 @@ class TestSettings:
         config = load_config(path)
         for run, section in config["runs"].items():
             names = {"data": config["data"], "extractor": config["extractors"], "reference": config["extractors"]}
-            names |= {step: section["searches"] for step in ("search", "select", "trace")}
+            names |= dict.fromkeys(("search", "select", "trace"), section["searches"])
             names["tune"] = section["fine_tune"] or {}
             for step in STEPS:
                 if "train" in section or step not in ("train", "continue"):

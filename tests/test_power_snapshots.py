@@ -112,6 +112,18 @@ def test_windows_and_widths_are_combinations_and_too_long_windows_are_left_out()
     assert raw["weights"]["coefficients"] == post_hoc.from_checkpoints(steps, 0.1).tolist()
 
 
+def test_rates_near_1_are_told_apart_in_labels_and_names():
+    steps = [200_000 * place for place in range(1, 7)]
+    entries = [{**entry, "score": 1.0} for entry in baselines.combinations(steps, None)]
+    shaped = [entry for entry in entries if entry["family"] == "ema-shaped"]
+    assert len({entry["label"] for entry in shaped}) == len({entry["name"] for entry in shaped}) == len(shaped)
+    slowest = shaped[-1]
+    assert slowest["label"] == "EMA-shaped 0.9999999497"
+    slowest["score"] = 0.0
+    chosen = final.methods({"entries": entries, "chosen": baselines.choose(entries)}, [])
+    assert "Best EMA (EMA-shaped 0.9999999497)" in [row["label"] for row in chosen]
+
+
 def test_the_best_of_each_family_has_its_label_and_hindsight_has_the_post_hoc_ones(entries, training):
     rows = [*baselines.combinations([10, 20, 30], [0.9], [2], [0.1]), *entries]
     rows += baselines.files(None, None, training / "continued")

@@ -20,8 +20,10 @@ from report_records import JOINT, STEPS, ema_row, make_run, searched_row
 
 from lcsc.errors import InputError
 from lcsc.files import write_json
+from lcsc.progress import logger
 from lcsc.report import ReportInputs, make_report
 from lcsc.report.compare import compare
+from lcsc.report.figures.coefficients import coefficient_words
 from lcsc.report.figures.images import sheet
 from lcsc.report.figures.scales import is_wide
 from lcsc.report.figures.traces import trace
@@ -131,6 +133,19 @@ def test_the_page_shows_the_guards_and_the_text_says_what_is_flagged(tmp_path: P
     assert f"LCSC (evolution) {flag}." in (tmp_path / "figures" / "guards.txt").read_text(encoding="utf-8")
 
 
+def test_the_end_says_that_nothing_was_gained(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    inputs = make_run(tmp_path / "run", generations=1, population=2, factor=2.0)
+    logger.addHandler(caplog.handler)
+    try:
+        text = make_report(inputs, tmp_path / "report.html", tmp_path / "figures")
+    finally:
+        logger.removeHandler(caplog.handler)
+    words = "Nothing was gained: LCSC (evolution) is worse than the best EMA"
+    assert words in " ".join(text.split())
+    assert [record.levelname for record in caplog.records if words in record.getMessage()] == ["WARNING"]
+    assert words in Page((tmp_path / "report.html").read_text(encoding="utf-8")).words.split("All methods")[-2]
+
+
 def test_these_distances_are_never_called_by_the_name_of_another(made: Path) -> None:
     texts = [p.read_text(encoding="utf-8") for p in (made / "figures").iterdir() if p.suffix != ".png"]
     words = Page((made / "report.html").read_text(encoding="utf-8")).words
@@ -170,6 +185,11 @@ def test_coefficients_show_step_and_value_on_hover(made: Path) -> None:
     tips = [title.text or "" for title in root.iter("{http://www.w3.org/2000/svg}title")]
     assert len(tips) == len(STEPS)
     assert tips[-1].startswith(f"step 2,000: {searched_row(1)[-1]:.4f}")
+
+
+def test_small_coefficients_are_not_shown_as_0() -> None:
+    shown = [coefficient_words(value) for value in (0.0, 3e-7, -4e-5, 6e-5, -1.25)]
+    assert shown == ["0.0000", "3e−07", "−4e−05", "0.0001", "−1.2500"]
 
 
 def test_hostile_names_stay_text(tmp_path: Path) -> None:

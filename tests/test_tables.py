@@ -160,7 +160,9 @@ def test_headline_says_what_the_numbers_say(tmp_path: Path, factor: float, word:
     assert result.number == number
     assert f"LCSC (evolution) is {word} the best EMA" in result.sentence
     assert "no search used" in result.number_words
-    assert result.caveat == ""
+    compared = {"below": "", "level with": "no better than", "above": "worse than"}[word]
+    expected = f"Nothing was gained: LCSC (evolution) is {compared} the best EMA (0.97) by FD (mlp), held-out images"
+    assert result.caveat == result.no_gain == (f"{expected}; use the EMA." if compared else "")
 
 
 def test_headline_warns_where_only_the_searched_extractor_is_there(evaluation: Evaluation, tmp_path: Path) -> None:

@@ -98,6 +98,7 @@ def _from_zip(path: Path, what: str, read: Callable[[zipfile.ZipFile], T]) -> T:
         try:
             with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
                 return read(archive)
+        # NotImplementedError is what zipfile raises for a compression that it does not know.
         except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError) as error:
             raise ValueError(str(error) or "not a zip archive") from error
 

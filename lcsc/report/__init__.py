@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lcsc.errors import InputError
 from lcsc.files import write_bytes, write_text
+from lcsc.progress import logger
 
 if TYPE_CHECKING:
     from lcsc.report.drawing import Data, Drawing
@@ -63,6 +64,9 @@ def make_report(inputs: ReportInputs, output: Path, figures: Path) -> str:
     table, guards = result_table(evaluation, best), guards_table(evaluation, best)
     chosen = next(selection for selection in selections if selection.search == best)
     words = headline(evaluation, selections, tuned_words(evaluation, baselines, chosen, timings))
+    if words.no_gain:
+        logger.warning("%s", words.no_gain)
+        table = replace(table, notes=(words.no_gain, *table.notes))
     page = html_page(evaluation, words, table, guards, drawings, _places(inputs, evaluation))
     _write_figures(figures, drawings)
     text = _write_table(figures, "table", table, table_data(table))

@@ -18,12 +18,16 @@ DISTINCT = 2.0  # standard deviations between two means that count as different
 
 @dataclass(frozen=True)
 class Headline:
-    """``number`` is what ``number_words`` explain; ``sentence`` is the result; ``caveat`` may be empty."""
+    """``number`` is what ``number_words`` explain; ``sentence`` is the result; ``caveat`` may be empty.
+
+    ``no_gain`` says that nothing was gained, where that is so; it is the first of the caveats.
+    """
 
     number: str
     number_words: str
     sentence: str
     caveat: str
+    no_gain: str = ""
 
 
 def best_search(selections: Sequence[Selection]) -> str:
@@ -80,7 +84,8 @@ def headline(evaluation: Evaluation, selections: Sequence[Selection], tuned: str
         sentence += f" By the extractor that {did}, {searched.distance}, it is {times}."
     if own is not None:
         sentence += f" What it lowered is {own.distance}."
-    caveats = [tuned] if tuned else []
+    no_gain = _no_gain(method, base, column, word)
+    caveats = [words for words in (no_gain, tuned) if words]
     caveats += ["A searched distance alone is no evidence."] if column.searched else []
     caveats += [f"It {kept_words(method)}."] if is_flagged(method) else []
     used = ("that the search used" if own is None else "that chose it") if column.searched else "that no search used"
@@ -89,4 +94,13 @@ def headline(evaluation: Evaluation, selections: Sequence[Selection], tuned: str
         number_words=f"the best EMA’s distance, by an extractor {used} ({column.extractor})",
         sentence=sentence,
         caveat=" ".join(caveats),
+        no_gain=no_gain,
     )
+
+
+def _no_gain(method: Method, base: Method, column: Column, word: str) -> str:
+    """A sentence where the ``method``'s distance is not below that of the best EMA."""
+    if word == "below":
+        return ""
+    compared = "worse than" if word == "above" else "no better than"
+    return f"Nothing was gained: {method.label} is {compared} {_named(base.label)} by {column.label}; use the EMA."

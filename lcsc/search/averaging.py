@@ -54,6 +54,11 @@ def suited_rates(steps: Sequence[int], kept: Sequence[float]) -> list[float]:
     return [1.0 - float(f"{1.0 - share ** (1.0 / spacing):.3g}") for share in kept]
 
 
+def rate_words(rate: float) -> str:
+    """A rate for people, with the digits that tell rates of :func:`suited_rates` apart: 0.9999999 is not 1."""
+    return f"{rate:.10g}"
+
+
 def ema_coefficients(count: int, rate: float) -> Coefficients:
     """The coefficients over ``count`` checkpoints, oldest first, that an EMA of those checkpoints has, shape [1, K].
 

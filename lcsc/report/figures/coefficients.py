@@ -106,10 +106,16 @@ def _draw_tips(
     for index, (step, value) in enumerate(zip(steps, row, strict=True)):
         gid = f"step-{place}-{index}"
         axes.axvspan(step - half, step + half, facecolor="none", edgecolor="none", gid=gid, zorder=8)
-        tips[gid] = f"step {step:,}: {fixed(value, DECIMALS)}"
+        tips[gid] = f"step {step:,}: {coefficient_words(value)}"
         if shaped is not None:
-            tips[gid] += f" (EMA-shaped {fixed(shaped[index], DECIMALS)})"
+            tips[gid] += f" (EMA-shaped {coefficient_words(shaped[index])})"
     return tips
+
+
+def coefficient_words(value: float) -> str:
+    """A coefficient with :data:`DECIMALS`; one that they would show as 0 and is not, by its size."""
+    text = fixed(value, DECIMALS)
+    return text if value == 0 or float(text.replace("−", "-").replace(",", "")) else f"{value:.0e}".replace("-", "−")
 
 
 def _alt(selections: Sequence[Selection], labels: Mapping[str, str], shaped: Baseline | None) -> str:
@@ -163,5 +169,5 @@ def _details(
         columns.append(list(shaped_row))
         names.append("Best EMA-shaped row")
     values = zip(steps, *columns, strict=True)
-    rows = tuple((f"{step:,}", *(fixed(value, DECIMALS) for value in row)) for step, *row in values)
+    rows = tuple((f"{step:,}", *(coefficient_words(value) for value in row)) for step, *row in values)
     return Data(("Training step", *names), rows)
