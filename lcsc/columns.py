@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lcsc.data import load_part, to_float
+from lcsc.data import load_part
 from lcsc.errors import InputError
 from lcsc.extractors import Extractor
 from lcsc.metrics.frechet import statistics_distance
@@ -46,10 +46,10 @@ class Column:
 
 @dataclass(frozen=True)
 class RealImages:
-    """Real images as float32 in [-1, 1], by part."""
+    """Real images by part, uint8 [N, C, H, W], mapped into memory: no part need fit."""
 
-    train: NDArray[np.float32]
-    held_out: NDArray[np.float32]
+    train: NDArray[np.uint8]
+    held_out: NDArray[np.uint8]
 
 
 def read_real_images(train: Path, held_out: Path, columns: Sequence[Column]) -> RealImages:
@@ -65,7 +65,7 @@ def read_real_images(train: Path, held_out: Path, columns: Sequence[Column]) -> 
                     f"{path}: found images {images.data_id!r}, expected {column.reference.about['data']!r} as in the "
                     "references; give files of one data set"
                 )
-        found[part] = np.asarray(to_float(images.images))
+        found[part] = images.images
     return RealImages(found["train"], found["held-out"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -109,8 +110,8 @@ class FinalEvaluation:
         with self.context.workers.generator() as generator:
             generator.load(vector)
             for block, noise in enumerate(self.blocks):
-                made: list[torch.Tensor] = []
-                seen = made.append if guards and block == 0 else _forget
+                made: list[NDArray[np.uint8]] = []
+                seen = partial(_keep, made) if guards and block == 0 else _forget
                 features = measure(generator, extractors, noise, self.context.chunk, seen=seen)
                 by_name = dict(zip((e.name for e in extractors), features, strict=True))
                 for column in columns:
@@ -122,7 +123,7 @@ class FinalEvaluation:
                         made_of = by_name[column.extractor.name]
                         further[column.key].append(extrapolate(made_of, column.reference.reference, value))
                 if guards and block == 0:
-                    guarded = self.guards.of_images(torch.cat(made).cpu().numpy())
+                    guarded = self.guards.of_images(np.concatenate(made))
                     shown = self._extractors_of(self.columns)
                     guarded["guards"] = self.guards.of_features({e.name: by_name[e.name] for e in shown})
         summary = {key: summarise(column) for key, column in values.items()}
@@ -140,7 +141,7 @@ class FinalEvaluation:
         Returns uint8 [rows + 1, n, C, H, W].
         """
         grids = []
-        real = to_bytes(torch.from_numpy(self.guards.shown(SAMPLES))).numpy()
+        real = self.guards.shown(SAMPLES)
         count = min(len(real), self.blocks[0].images)
         with self.context.workers.generator() as generator, torch.inference_mode():
             for row in rows:
@@ -149,6 +150,11 @@ class FinalEvaluation:
                 grids.append(to_bytes(first.cpu()).numpy())
         count = min(map(len, grids))  # the first chunk of noise may hold fewer
         return np.stack([grid[:count] for grid in [*grids, real]])
+
+
+def _keep(made: list[NDArray[np.uint8]], images: torch.Tensor) -> None:
+    """Keep images as bytes, a quarter of their size: they are on that grid."""
+    made.append(to_bytes(images).cpu().numpy())
 
 
 def _forget(images: torch.Tensor) -> None:

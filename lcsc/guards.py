@@ -21,7 +21,7 @@ from lcsc.metrics import jackknife, kid
 from lcsc.metrics.inception_score import feature_score
 from lcsc.metrics.neighbours import nearest_distances
 from lcsc.metrics.precision_recall import NEIGHBOURS, Balls, balls, compare_supports
-from lcsc.reference import float_features
+from lcsc.reference import real_features
 
 REAL_LIMIT = 5000  # real images of a part whose features are made; more add cost and little else
 PIECES = 5  # sets of generated images, each of as many as there are real ones
@@ -53,12 +53,12 @@ class Guards:
         self._real = {name: self._features_of(chosen, extractor) for name, extractor in extractors.items()}
         self.real_distance = float(nearest_distances(real.held_out, real.train).mean())
 
-    def _features_of(self, images: Mapping[str, NDArray[np.float32]], extractor: Extractor) -> _RealFeatures:
-        train, held_out = (float_features(extractor, images[part], extractor.device) for part in ("train", "held-out"))
+    def _features_of(self, images: Mapping[str, NDArray[np.uint8]], extractor: Extractor) -> _RealFeatures:
+        train, held_out = (real_features(extractor, images[part], extractor.device) for part in ("train", "held-out"))
         return _RealFeatures(train, held_out, balls(held_out[: self.size], self.neighbours))
 
-    def shown(self, count: int) -> NDArray[np.float32]:
-        """At most ``count`` real held-out images in [-1, 1], in random order: files are often sorted by class."""
+    def shown(self, count: int) -> NDArray[np.uint8]:
+        """At most ``count`` real held-out images, in random order: files are often sorted by class."""
         order = seeds.generator("guards", self._seed, 3).permutation(len(self._pixels.held_out))
         return self._pixels.held_out[order[:count]]
 
@@ -74,7 +74,7 @@ class Guards:
             "jackknife_blocks": self.blocks,
         }
 
-    def of_images(self, images: NDArray[np.float32]) -> dict[str, Any]:
+    def of_images(self, images: NDArray[np.uint8]) -> dict[str, Any]:
         """Distances in pixels from generated ``images`` to their nearest real ones (``neighbours``, ``copies``).
 
         ``share`` of the images are nearer to a training image than to any held-out one. Were both parts alike to
@@ -154,7 +154,7 @@ class Guards:
         return {column.part: asdict(spread) for column, spread in zip(columns, found, strict=True)}
 
 
-def _some(images: NDArray[np.float32], seed: int, part: int) -> NDArray[np.float32]:
+def _some(images: NDArray[np.uint8], seed: int, part: int) -> NDArray[np.uint8]:
     """At most :data:`REAL_LIMIT` of ``images``, in random order, the same ones for all methods."""
     order = seeds.generator("guards", seed, part).permutation(len(images))
     return images[order[:REAL_LIMIT]]

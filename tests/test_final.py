@@ -10,8 +10,9 @@ from tiny import CPU
 
 from lcsc import baselines, final, seeds, weights
 from lcsc import columns as columns_of
-from lcsc.data import load_part
+from lcsc.data import load_part, to_float
 from lcsc.errors import InputError
+from lcsc.metrics import neighbours
 from lcsc.metrics.frechet import frechet_distance
 from lcsc.metrics.neighbours import nearest_distances
 from lcsc.reference import real_features
@@ -180,6 +181,16 @@ def test_a_missing_reference_is_refused(tiny_run):
     references = [tiny_run.reference("cnn", part) for part in ("train", "held-out")]
     with pytest.raises(InputError, match="found 0 of the held-out images by extractor 'mlp', expected 1"):
         columns_of.make_columns([tiny_run.extractor(name) for name in NAMES], references)
+
+
+def test_nearest_distances_of_bytes_in_blocks_are_those_of_all_at_once(monkeypatch):
+    rng = np.random.default_rng(1)
+    images, real = (rng.integers(0, 256, (count, 1, 4, 4), dtype=np.uint8) for count in (30, 50))
+    whole = nearest_distances(to_float(images), to_float(real))
+    np.testing.assert_array_equal(nearest_distances(images, real), whole)
+    monkeypatch.setattr(neighbours, "ROWS", 7)
+    monkeypatch.setattr(neighbours, "COLUMNS", 11)
+    np.testing.assert_allclose(nearest_distances(images, real), whole, rtol=1e-10)
 
 
 def test_nearest_distances_equal_the_plain_ones():
