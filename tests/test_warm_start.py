@@ -120,8 +120,8 @@ def test_a_warm_start_is_given_where_the_settings_name_one_and_only_there(
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"optimiser": "lbfgs"}, "noise fresh with optimiser lbfgs"),
-        ({"bound": 1.0}, "bound with axes principal"),
+        ({"optimiser": "lbfgs"}, "noise: found 'fresh' with lbfgs"),
+        ({"bound": 1.0}, "bound: found 1.0 with principal axes"),
         ({"axes": "other"}, "axes 'other' is unknown, expected one of coefficients, principal"),
     ],
 )

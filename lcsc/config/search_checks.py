@@ -13,13 +13,18 @@ Place = tuple[str | int, ...]
 
 def gradient_problems(place: Place, search: Section) -> Iterator[Problem]:
     """Impossible settings of the method ``gradient``."""
-    if search["optimiser"] == "lbfgs" and search["noise"] == "fresh":
-        way_out = "take 'optimiser: adam', or fixed noise: a line search needs one and the same function"
-        yield Problem((*place, "noise"), "'fresh' with lbfgs", "'fixed'", way_out)
+    yield from gradient_conflicts(place, search)
     wanted = 1 + (search["gradients"] or 0)  # the start points take a generation
     if search["optimiser"] == "adam" and search["generations"] < wanted:
         way_out = "the learning rate falls to 0 over 'gradients': fewer generations would cut it short"
         yield Problem((*place, "generations"), str(search["generations"]), f"at least {wanted}", way_out)
+
+
+def gradient_conflicts(place: Place, search: Section) -> Iterator[Problem]:
+    """Those that are impossible however long it is; the search itself refuses them, too."""
+    if search["optimiser"] == "lbfgs" and search["noise"] == "fresh":
+        way_out = "take 'optimiser: adam', or fixed noise: a line search needs one and the same function"
+        yield Problem((*place, "noise"), "'fresh' with lbfgs", "'fixed'", way_out)
     if search["axes"] == "principal" and search["bound"] is not None:
         way_out = "bounds are on coefficients: take 'axes: coefficients', or a penalty"
         yield Problem((*place, "bound"), f"{search['bound']} with principal axes", "null", way_out)

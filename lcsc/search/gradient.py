@@ -16,6 +16,8 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from lcsc.config.problems import refuse
+from lcsc.config.search_checks import gradient_conflicts
 from lcsc.errors import InputError, LcscError
 from lcsc.search.adam import Adam
 from lcsc.search.base import Candidate, Coefficients, Scored, Search, SearchSpace
@@ -201,7 +203,5 @@ def _check(settings: Mapping[str, Any]) -> None:
     for key, known in (("optimiser", sorted(OPTIMISERS)), ("noise", NOISES), ("axes", AXES)):
         if settings[key] not in known:
             raise InputError(f"searches: {key} {settings[key]!r} is unknown, expected one of {', '.join(known)}")
-    if settings["noise"] == "fresh" and settings["optimiser"] == "lbfgs":
-        raise InputError("searches: noise fresh with optimiser lbfgs, expected adam, or fixed noise")
-    if settings["axes"] == "principal" and settings["bound"] is not None:
-        raise InputError("searches: bound with axes principal, expected axes coefficients, or bound null")
+    for problem in gradient_conflicts((), settings):
+        refuse(problem, "searches")
