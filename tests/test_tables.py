@@ -161,7 +161,8 @@ def test_headline_says_what_the_numbers_say(tmp_path: Path, factor: float, word:
     assert f"LCSC (evolution) is {word} the best EMA" in result.sentence
     assert "no search used" in result.number_words
     compared = {"below": "", "level with": "no better than", "above": "worse than"}[word]
-    expected = f"Nothing was gained: LCSC (evolution) is {compared} the best EMA (0.97) by FD (mlp), held-out images"
+    base = "the best EMA (EMA 0.97) by FD (mlp), held-out images"
+    expected = f"Nothing was gained: LCSC (evolution) is {compared} {base}"
     assert result.caveat == result.no_gain == (f"{expected}; use the EMA." if compared else "")
 
 
