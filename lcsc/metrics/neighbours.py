@@ -28,12 +28,13 @@ def nearest_distances(images: Images, real: Images) -> Float64Array:
             squares = np.square(block).sum(axis=1)[:, None] + norms - 2.0 * block @ columns.T
             here = nearest[start : start + ROWS]
             np.minimum(here, squares.min(axis=1), out=here)
-    return np.sqrt(np.clip(nearest, 0.0, None))
+    distances: Float64Array = np.sqrt(np.clip(nearest, 0.0, None))
+    return distances
 
 
 def _blocks(images: Images, rows: int) -> Iterator[tuple[int, Float64Array]]:
     """The flattened images, float64 [n, ...], ``rows`` at a time, each block with the number of its first."""
     for start in range(0, len(images), rows):
         block = images[start : start + rows]
-        values = to_float(block) if block.dtype == np.uint8 else block
+        values = to_float(block.astype(np.uint8, copy=False)) if block.dtype == np.uint8 else block
         yield start, values.reshape(len(values), -1).astype(np.float64)
