@@ -105,3 +105,13 @@ def test_the_network_is_evaluated_as_often_as_said_and_the_weights_stay(case):
     assert np.array_equal(generator.flat.buffer.numpy(), weights)
     with torch.inference_mode():
         assert torch.equal(generator(given), images)
+
+
+@pytest.mark.parametrize("case", ["euler", "heun over timesteps"])
+def test_a_gradient_makes_every_evaluation_but_the_last_twice(case):
+    generator, _ = generator_of(case)
+    calls = []
+    generator.flat.module.register_forward_pre_hook(lambda module, inputs: calls.append(len(inputs[0])))
+    leaves = generator.flat.leaves()
+    torch.autograd.grad(generator.differentiable(leaves, noises(1, BATCH)).sum(), leaves)
+    assert calls == [BATCH] * (2 * generator.nfe - 1)
