@@ -7,6 +7,8 @@ import hashlib
 import json
 import math
 import os
+import shutil
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +20,7 @@ from lcsc.errors import InputError, LcscError, reason_of
 from lcsc.temporary import temporary_beside
 
 HASH_BLOCK = 1 << 22
+_REPLACED = ".replaced"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 T = TypeVar("T")
 
@@ -44,6 +47,40 @@ def replacing(target: Path | str) -> Iterator[Path]:
             temporary.replace(target)
     except OSError as error:
         raise unwritable(target, error, ours=temporary) from error
+
+
+@contextmanager
+def replacing_folder(target: Path | str) -> Iterator[Path]:
+    """Yield a temporary folder beside ``target`` that takes its place when the block ends well.
+
+    An earlier ``target`` is replaced where it holds no other files than the new one: nobody's files are removed.
+    Raises :class:`InputError` where it does; errors of the system are those of :func:`replacing`.
+    """
+    target = Path(target)
+    temporary: Path | None = None
+    try:
+        _make_folder(target.parent)
+        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part"))
+        yield temporary
+        _require_no_others(target, temporary)
+        temporary.chmod(0o777 & ~_umask())
+        if target.is_dir():
+            target.replace(temporary / _REPLACED)
+        temporary.replace(target)
+        shutil.rmtree(target / _REPLACED, ignore_errors=True)
+    except OSError as error:
+        raise unwritable(target, error, ours=temporary) from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _require_no_others(target: Path, new: Path) -> None:
+    if target.exists() and not target.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(target))
+    others = {path.name for path in target.iterdir()} - {path.name for path in new.iterdir()} if target.exists() else ()
+    if others:
+        raise InputError(f"{target}: found {min(others)!r} in it, expected an empty folder; choose another folder")
 
 
 def make_folder(folder: Path) -> None:

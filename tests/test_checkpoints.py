@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import logging
 import pickle
@@ -97,17 +98,27 @@ class TestFormats:
 
     def test_a_state_dict_under_a_key(self, tmp_path: Path) -> None:
         path = tmp_path / "x-1.ckpt"
-        torch.save({"epoch": 3, "nets": {"main": weights(0)}, "optimizer": {"lr": 0.1}}, path)
+        adam = {"state": {0: {"step": torch.ones(1)}}, "param_groups": [{"lr": 0.1}]}
+        torch.save({"epoch": 3, "nets": {"main": weights(0)}, "ema": weights(1), "optimizer": adam, "log": {}}, path)
         assert TORCH.read(path, "nets.main").tensors.keys() == weights(0).keys()
         with pytest.raises(
-            InputError, match=r"'epoch': found int, expected a tensor; .* one of nets, optimizer"
+            InputError, match=r"'epoch': found int, expected a tensor; .* one of nets.main, ema$"
         ) as error:
             TORCH.read(path)
         one_line(error)
-        with pytest.raises(InputError, match="found the keys epoch, nets, optimizer, expected a key 'model'"):
+        with pytest.raises(InputError, match="found the keys epoch, nets, ema, optimizer, log, expected a key 'model'"):
             TORCH.read(path, "model")
         with pytest.raises(InputError, match="nests nothing"):
             SAFE.read(save(tmp_path / "x.safetensors", weights(0)), "model")
+
+    def test_arguments_beside_the_weights_are_read_and_other_objects_are_not(self, tmp_path: Path) -> None:
+        path = tmp_path / "x-1.pt"
+        torch.save({"model": weights(0), "args": argparse.Namespace(rate=0.1, inner=argparse.Namespace(n=2))}, path)
+        assert TORCH.read(path, "model").tensors.keys() == weights(0).keys()
+        torch.save({"model": weights(0), "args": argparse.Namespace(path=Path("a"))}, path)
+        with pytest.raises(InputError, match=r"'pathlib.\w+'\), which would be executed") as error:
+            TORCH.read(path, "model")
+        one_line(error)
 
     def test_parameters_and_old_files_are_read(self, tmp_path: Path) -> None:
         path = tmp_path / "x-1.pt"

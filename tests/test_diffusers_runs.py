@@ -13,7 +13,7 @@ from runs import save, weights
 from safetensors.torch import load_file, save_file
 
 from lcsc.collection import collect, list_checkpoints
-from lcsc.errors import InputError
+from lcsc.errors import InputError, LcscError
 from lcsc.export import export_merged, merge_from_recipe, read_recipe
 
 LAST, NETWORK, STEM = np.array([[0.0, 0.0, 1.0]]), "imagenet64-iddpm", "diffusion_pytorch_model"
@@ -133,3 +133,32 @@ def test_indices_that_do_not_fit(tmp_path: Path) -> None:
     refused(rf"{shard.name}: not found; expected a shard")
     index.write_text("{")
     refused("cannot be read as an index of shards")
+
+
+def test_a_merged_folder_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = save_run(tmp_path / "run", "shards", parts=("unet",))
+    bank = collect(run, tmp_path / "bank")
+    recipe = export_merged(bank, LAST, output=tmp_path / "m.safetensors", native=tmp_path)
+    made = tmp_path / "checkpoint-1500" / "unet"
+    before = {path.name: path.read_bytes() for path in made.iterdir()}
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lcsc.checkpoints.diffusers_folders.write_text", full)
+        other = {**recipe, "coefficients": [[1.0, 0.0, 0.0]]}
+        for place in (made, tmp_path / "new"):
+            with pytest.raises(LcscError, match=r"cannot be written \(No space left on device\)"):
+                merge_from_recipe(other, bank, place)
+    assert {path.name: path.read_bytes() for path in made.iterdir()} == before
+    assert not (tmp_path / "new").exists()
+    merge_from_recipe(other, bank, made)
+    after = {path.name: path.read_bytes() for path in made.iterdir()}
+    assert after.keys() == before.keys()
+    assert after != before
+    (made / "mine.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"unet: found 'mine.txt' in it, expected an empty folder"):
+        merge_from_recipe(recipe, bank, made)
+    assert (made / "mine.txt").read_text() == "mine"
+    assert not list(tmp_path.rglob("*.part"))

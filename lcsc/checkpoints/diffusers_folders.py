@@ -16,7 +16,7 @@ import torch
 from lcsc.checkpoints.base import Checkpoint, CheckpointFile, RunFolder, last_number
 from lcsc.checkpoints.registry import format_named, format_of
 from lcsc.errors import InputError
-from lcsc.files import inside, read_or_refuse, write_text
+from lcsc.files import inside, read_or_refuse, replacing_folder, write_text
 
 _STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")
 _ENDS = (".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".fp16.safetensors", ".fp16.bin")
@@ -83,20 +83,24 @@ class Diffusers:
 
 
 def write(output: Path, tensors: Mapping[str, torch.Tensor], container: Mapping[str, Any]) -> None:
-    """A folder with weights, in shards where the source had any, and the config; ``from_pretrained`` reads it."""
+    """A folder with weights, in shards where the source had any, and the config; ``from_pretrained`` reads it.
+
+    It appears whole or not at all.
+    """
     kind, shards = format_named("safetensors"), container["shards"]
-    for shard in sorted(set(shards.values())):
-        kind.write(
-            inside(output, shard, "recipe"), {name: tensors[name] for name in tensors if shards[name] == shard}, {}
-        )
-    if shards:
-        size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
-        index = {"metadata": {"total_size": size}, "weight_map": dict(sorted(shards.items()))}
-        write_text(inside(output, container["weights"], "recipe"), json.dumps(index, indent=2) + "\n")
-    else:
-        kind.write(inside(output, container["weights"], "recipe"), tensors, {})
-    if container["config"] is not None:
-        write_text(output / _CONFIG, container["config"])
+    with replacing_folder(output) as folder:
+        weights = inside(folder, container["weights"], "recipe")
+        for shard in sorted(set(shards.values())):
+            part = {name: tensors[name] for name in tensors if shards[name] == shard}
+            kind.write(inside(folder, shard, "recipe"), part, {})
+        if shards:
+            size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+            index = {"metadata": {"total_size": size}, "weight_map": dict(sorted(shards.items()))}
+            write_text(weights, json.dumps(index, indent=2) + "\n")
+        else:
+            kind.write(weights, tensors, {})
+        if container["config"] is not None:
+            write_text(folder / _CONFIG, container["config"])
 
 
 def _parts(run: RunFolder) -> Iterator[tuple[int, Path, bool]]:

@@ -8,13 +8,18 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import torch
 
 import lcsc
 from lcsc.checkpoints.base import Checkpoint, CheckpointFile, RunFolder, files_in
 from lcsc.checkpoints.safetensors_files import SafetensorsFormat
+from lcsc.checkpoints.templates import template_of
 from lcsc.errors import InputError
+from lcsc.files import replacing
 
 logger = logging.getLogger("lcsc")
 
@@ -49,18 +54,50 @@ class EDM:
 
     def read(self, file: CheckpointFile, run: RunFolder) -> Checkpoint:
         """The module's parameters and buffers: by stand-ins for its classes, else with those on ``python_path``."""
-        key = run.state_key or ("net" if file.track == "raw" else "ema")
-        found = _read(file.path, key, ()) or (_read(file.path, key, run.python_path) if run.python_path else None)
+        found = _read(file.path, _key(file, run), run.python_path)
         if found is None:
             way = "check state_key" if run.python_path else "set checkpoints.python_path to the code base's folder"
+            key = _key(file, run)
             raise InputError(f"{file.path}: found no tensors under {key!r}, expected a module or its state dict; {way}")
         return found
 
     def container(self, file: CheckpointFile, checkpoint: Checkpoint, run: RunFolder) -> dict[str, Any]:
-        """Safetensors: pickled modules of other people's classes are not written."""
-        source = file.path.relative_to(run.path).as_posix()
-        name = f"{source.removesuffix(file.path.suffix)}.safetensors"
-        return {"format": "safetensors", "metadata": {}, "name": name, "dropped": ["the pickled module around them"]}
+        """The file whose copy gets the merged tensors, and where in it; safetensors where it needs its own classes."""
+        template = template_of(file.path, run)
+        found = {"format": self.name, "key": _key(file, run), "template": template}
+        if not run.python_path:  # stand-ins have read it
+            return found
+        try:
+            with tempfile.TemporaryDirectory() as scratch:
+                tensors = {**checkpoint.tensors, **{a: checkpoint.tensors[k] for a, k in checkpoint.aliases.items()}}
+                write(Path(scratch) / file.path.name, tensors, found, file.path)
+        except InputError as error:
+            logger.warning("%s; the merged checkpoint will be a safetensors file", error)
+            name = f"{template['file'].removesuffix(file.path.suffix)}.safetensors"
+            return {
+                "format": "safetensors",
+                "metadata": {},
+                "name": name,
+                "dropped": ["the pickled module around them"],
+            }
+        return found
+
+
+def write(output: Path, tensors: Mapping[str, torch.Tensor], container: Mapping[str, Any], template: Path) -> None:
+    """The file ``template`` with ``tensors`` as the module's; all else in it, such as its optimiser, stays.
+
+    No code of the file is executed. Raises :class:`InputError` where its tensors take the code base's own classes to
+    be found.
+    """
+    with tempfile.TemporaryDirectory() as scratch, replacing(output) as temporary:
+        given = Path(scratch) / "tensors.safetensors"
+        SafetensorsFormat().write(given, tensors, {})
+        if reason := _worker("write", [str(template), container["key"], str(given), str(temporary)]):
+            raise InputError(f"{template}: other tensors cannot be put into this pickle ({reason})")
+
+
+def _key(file: CheckpointFile, run: RunFolder) -> str:
+    return run.state_key or ("net" if file.track == "raw" else "ema")
 
 
 def _described(run: RunFolder) -> list[CheckpointFile]:
@@ -72,16 +109,23 @@ def _described(run: RunFolder) -> list[CheckpointFile]:
     return files
 
 
-def _read(path: Path, key: str, folders: tuple[str, ...]) -> Checkpoint | None:
+def _read(path: Path, key: str, folders: Sequence[str]) -> Checkpoint | None:
     with tempfile.TemporaryDirectory() as scratch:
         output = Path(scratch) / "tensors.safetensors"
-        command = [sys.executable, "-W", "ignore", "-m", "lcsc.checkpoints.pickle_worker", str(path), str(output), key]
-        ours = [str(Path(lcsc.__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(ours)}
-        done = subprocess.run([*command, *folders], env=environment, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            reason = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+        if reason := _worker("read", [str(path), key, str(output), *folders]):
+            needs = "" if folders else ", or need its classes, set checkpoints.python_path to the code base's folder"
             raise InputError(
-                f"{path}: cannot be read as a pickled module ({reason}); it may be truncated, copy it again"
+                f"{path}: cannot be read as a pickled module ({reason}); it may be truncated, copy it again{needs}"
             )
         return SafetensorsFormat().read(output) if output.is_file() else None
+
+
+def _worker(task: str, words: Sequence[str]) -> str:
+    """Run a task of :mod:`lcsc.checkpoints.pickle_worker`; why it failed, empty where it did not."""
+    command = [sys.executable, "-W", "ignore", "-m", "lcsc.checkpoints.pickle_worker", task, *words]
+    ours = [str(Path(lcsc.__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(ours)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return ""
+    return (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import io
 import pickle
-import zipfile
 from collections import OrderedDict
-from pathlib import Path
 from typing import Any
 
 import torch
-
-from lcsc.checkpoints.base import starts_with
-from lcsc.errors import InputError
 
 _TENSORS = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter")
 _WITH_STATE = "_rebuild_parameter_with_state"
@@ -59,36 +54,18 @@ class Unpickler(pickle.Unpickler):
         if (module, name) == ("torch._utils", _WITH_STATE):
             return _parameter
         if (module, name) == ("torch.storage", "_load_from_bytes"):
-            return _storage
+            return self.storage_of
+        if module.partition(".")[0] == "torch" and (dtype := _dtype_of(name)):
+            return dtype
         if module == "torch" and (name == "Size" or isinstance(getattr(torch, name, None), torch.dtype)):
             return getattr(torch, name)
         if name == "_reconstruct_persistent_obj":  # NVlabs' modules carry their source; its state alone is taken
             return _reconstruct
         return type(name, (Inert,), {"__module__": module})
 
-
-def load(stream: Any, **_: Any) -> Any:
-    """As ``pickle.load``; with :class:`Unpickler` this makes the module fit for ``torch.load(pickle_module=...)``."""
-    return Unpickler(stream).load()
-
-
-def read_inert(path: Path) -> Any:
-    """The content of a file of ``pickle.dump`` or ``torch.save``."""
-    if starts_with(path, 2) == b"PK":
-        import sys
-
-        _refuse_programs(path)
-        module: Any = sys.modules[__name__]
-        return torch.load(path, map_location="cpu", weights_only=False, pickle_module=module, mmap=True)
-    with path.open("rb") as stream:
-        return load(stream)
-
-
-def _refuse_programs(path: Path) -> None:
-    """A TorchScript archive would be loaded as the program that it is."""
-    with zipfile.ZipFile(path) as archive:
-        if any(name.endswith("constants.pkl") for name in archive.namelist()):
-            raise InputError(f"{path}: found a TorchScript program, expected a pickled module: refused")
+    def storage_of(self, content: bytes) -> Any:
+        """The storage that a bare pickle holds as the bytes of a file of ``torch.save``."""
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
 
 def module_state(node: Any) -> dict[str, torch.Tensor]:
@@ -122,13 +99,20 @@ def _collected(node: Any, prefix: str) -> dict[str, torch.Tensor]:
     return found
 
 
+def _dtype_of(storage: str) -> torch.dtype | None:
+    """The type of the numbers in storages of a class; archives name one for each storage."""
+    if storage == "UntypedStorage":
+        return torch.uint8
+    try:
+        dtype: torch.dtype = torch.storage._get_dtype_from_pickle_storage_type(storage)
+    except KeyError:
+        return None
+    return dtype
+
+
 def _parameter(data: Any, requires_grad: bool, hooks: Any, state: Any) -> Any:
     """A parameter to which something was attached, without what was attached."""
     return torch._utils._rebuild_parameter(data, requires_grad, hooks)  # type: ignore[no-untyped-call]
-
-
-def _storage(content: bytes) -> Any:
-    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
 
 def _reconstruct(meta: Any) -> Inert:

@@ -5,13 +5,14 @@ Files are read with ``weights_only=True``: a pickle that would execute code is r
 
 from __future__ import annotations
 
+import argparse
 import pickle
 import pickletools
 import re
 import struct
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -21,6 +22,9 @@ from lcsc.checkpoints.base import Checkpoint, last_number, split_tied, starts_wi
 from lcsc.errors import InputError
 from lcsc.files import replacing, unreadable
 from lcsc.streams import DeferredErrors
+
+# What training scripts keep beside the weights, mostly their arguments: an object that only holds values.
+torch.serialization.add_safe_globals([argparse.Namespace])
 
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 # How many times its own size a file may describe: views share numbers, but not without end.
@@ -104,7 +108,7 @@ def load_tensors(path: Path) -> Any:
     """
     mapped = starts_with(path, 4) == _ZIP
     if mapped:
-        _check_archive(path)
+        check_archive(path)
     try:
         with warnings.catch_warnings():  # what torch warns of is refused below, in one line
             warnings.simplefilter("ignore", UserWarning)
@@ -126,7 +130,7 @@ def load_tensors(path: Path) -> Any:
         raise unreadable(path, error, what="a torch file", way="copy it again") from error
 
 
-def _check_archive(path: Path) -> None:
+def check_archive(path: Path) -> None:
     """Refuse an archive whose members unpack to more than it weighs; ``torch.save`` never compresses."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -197,9 +201,20 @@ def _check_state(path: Path, state: Any, state_key: str | None) -> None:
     for name, value in state.items():
         if isinstance(name, str) and isinstance(value, torch.Tensor):
             continue
-        nested = [key for key, inner in state.items() if isinstance(inner, dict)]
+        nested = list(_state_keys(state))
         way = f"name the state dict with state_key, one of {_shown(nested)}" if nested else "save tensors only"
         raise InputError(f"{where}: {name!r}: found {type(value).__name__}, expected a tensor; {way}")
+
+
+def _state_keys(content: Mapping[Any, Any], prefix: str = "") -> Iterator[str]:
+    """Where state dicts are within ``content``, as ``state_key`` names them; an optimiser's numbered ones are none."""
+    for key, inner in content.items():
+        if not isinstance(key, str) or not isinstance(inner, dict) or not inner:
+            continue
+        if all(isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in inner.items()):
+            yield prefix + key
+        else:
+            yield from _state_keys(inner, f"{prefix}{key}.")
 
 
 def _keys(content: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from lcsc.checkpoints import ddim, diffusers_folders, lightning_files
+from lcsc.checkpoints import ddim, diffusers_folders, edm, lightning_files
 from lcsc.checkpoints.registry import format_named
 from lcsc.checkpoints.templates import template_path
 
@@ -30,6 +30,8 @@ def write_container(
         ddim.write(output, tensors, container)
     elif kind == "diffusers":
         diffusers_folders.write(output, tensors, container)
+    elif kind == "edm":
+        edm.write(output, tensors, container, template_path(container, source))
     elif kind == "lightning":
         lightning_files.write(output, tensors, container, template_path(container, source))
     else:
