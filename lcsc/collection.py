@@ -107,13 +107,15 @@ class _Intake:
 
 
 def list_checkpoints(folder: Path | str, **choice: Unpack[Choice]) -> str:
-    """What :func:`collect` would read from ``folder``, as text: the files, and the last one's tensors.
+    """What :func:`collect` would read from ``folder``, as text: the files, and the tensors of each.
 
-    Of the others the name and the metadata are read, but no tensor: only collecting finds whether they fit.
+    Each file is read and checked as it would be when collected, one at a time; nothing is written. Raises
+    :class:`InputError` for the first that does not fit.
     """
     run, found, files = _found(folder, choice)
     check = RunCheck()
-    check.add(files[-1].path, found.family.read(files[-1], run))
+    for file in files:
+        check.add(file.path, found.family.read(file, run))
     lines = [f"{len(files)} checkpoints, track {found.track}, prefix {check.prefix or 'none'}"]
     others = f"; other tracks: {tracks_in_words(found.others)}" if found.others else ""
     lines.append(f"format {found.family.name}{others}")

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from runs import save_run, weights
+from runs import save, save_run, weights
 from tiny import EXTRACTOR, SCORING, TRAIN, TRAINING
 
+from lcsc.bank import Bank
 from lcsc.cli import main
 from lcsc.cli.settings import NEEDED, NEEDED_BY, step_settings_of
 from lcsc.config import STEPS, load_config, read_yaml, resolve, step_settings
@@ -236,9 +237,28 @@ class TestList:
         (tmp_path / "run").mkdir()
         for step in (1, 2):
             torch.save({"model": weights(step)}, tmp_path / "run" / f"step-{step}.pt")
-        chosen = ["--settings", json.dumps({"pattern": "*.pt", "state_key": "model"})]
-        assert lcsc("collect", "--list", tmp_path / "run", *chosen) == 0
-        assert "5 tensors" in capsys.readouterr().out
+        settings = ["--settings", json.dumps({"pattern": "*.pt", "state_key": "model"})]
+        for chosen in (settings, ["--state-key", "model"]):
+            assert lcsc("collect", "--list", tmp_path / "run", *chosen) == 0
+            assert "5 tensors" in capsys.readouterr().out
+        assert lcsc("collect", "--list", tmp_path / "run", *settings, "--state-key", "ema") == 2
+        assert "state_key 'ema': found the keys model" in only_line(capsys)
+
+    def test_options_in_place_of_settings(self, tmp_path, capsys):
+        for step in (1, 2):
+            save(tmp_path / f"a-{step}.safetensors", weights(step))
+            save(tmp_path / f"b-{step}.safetensors", weights(step), track="ema_0.9")
+        chosen = ["--format", "plain", "--track", "ema_0.9", "--pattern", "?-[12].safetensors"]
+        assert lcsc("collect", "--folder", tmp_path, "--output", tmp_path / "bank", "--settings", "{}", *chosen) == 0
+        assert Bank.open(tmp_path / "bank").track == "ema_0.9"
+        capsys.readouterr()
+        assert lcsc("collect", "--list", tmp_path, "--pattern", "c-*") == 2
+        assert "found no checkpoints matching 'c-*'" in only_line(capsys)
+
+    def test_a_file_that_does_not_fit(self, checkpoints, capsys):
+        save(checkpoints / "step-000020.safetensors", weights(0, {"another": (3,)}), step="20")
+        assert lcsc("collect", "--list", checkpoints) == 2
+        assert "step-000020.safetensors: tensor" in only_line(capsys)
 
     def test_with_a_configuration(self, checkpoints, capsys):
         config = ["--config", REPOSITORY / "config" / "config.yaml"]
@@ -254,7 +274,7 @@ class TestList:
     def test_its_help_says_what_is_read(self, capsys):
         with pytest.raises(SystemExit):
             lcsc("collect", "--help")
-        assert "the only file that is read whole" in " ".join(capsys.readouterr().out.split())
+        assert "each read and checked as collecting does" in " ".join(capsys.readouterr().out.split())
 
 
 class TestMissing:

@@ -17,8 +17,8 @@ from lcsc.cli.scoring_parsers import add_scoring
 
 INTERRUPTED = 130
 LIST = (
-    "print what would be read from DIR, and write nothing: the format, all files that the settings choose, and the "
-    "tensors of the last one, the only file that is read whole"
+    "print what would be read from DIR, and write nothing: the format, all files that are chosen, each read and "
+    "checked as collecting does, and their tensors"
 )
 MERGED = "the merged checkpoint: safetensors where it ends so, else in the run's own format"
 
@@ -111,6 +111,12 @@ def _add_bank(commands: Any) -> None:
     what.add_argument("--folder", type=Path, help="the folder of the run's checkpoints")
     what.add_argument("--list", type=Path, metavar="DIR", help=LIST)
     parser.add_argument("--output", type=Path, help="the bank's folder")
+    choice = parser.add_argument_group("what is read", "in place of the settings' checkpoints.KEY")
+    choice.add_argument("--format", metavar="FAMILY", help="the family of files, such as openai or plain")
+    choice.add_argument("--track", help="raw, ema_0.9999 or another that the folder has")
+    choice.add_argument("--pattern", metavar="GLOB", help="which files")
+    choice.add_argument("--state-key", metavar="KEY", help="where the weights are within a nested file")
+    choice.add_argument("--trust-pickle", action="store_true", default=None, help="read EDM's pickled modules")
 
 
 def _add_merging(commands: Any) -> None:

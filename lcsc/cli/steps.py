@@ -126,21 +126,24 @@ def collect(options: argparse.Namespace) -> None:
 
     if options.list is not None:
         given = any(value is not None for value in (options.settings, options.config, options.run_name))
-        print(list_checkpoints(options.list, **_known(step_settings_of(options, "collect") if given else {})))
+        settings = step_settings_of(options, "collect") if given else {}
+        print(list_checkpoints(options.list, **_known(settings, options)))
         return
     settings = step_settings_of(options, "collect")
     if options.output is None:
         raise InputError("lcsc collect: --output is missing, expected the bank's folder")
     with measured("collect", options):
         storage = settings.get("storage", "float32")
-        bank = run(options.folder, options.output, storage=storage, **_known(settings))
+        bank = run(options.folder, options.output, storage=storage, **_known(settings, options))
     logger.info("wrote %s: K = %d checkpoints, P = %s parameters", options.output, bank.K, f"{bank.P:,}")
 
 
-def _known(settings: dict[str, Any]) -> dict[str, Any]:
+def _known(settings: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+    """The choice of checkpoints that the settings make, and options in their place."""
     from lcsc.collection import Choice
 
-    return {key: settings[key] for key in Choice.__annotations__ if settings.get(key) is not None}
+    given = {**settings, **{key: value for key, value in vars(options).items() if value is not None}}
+    return {key: given[key] for key in Choice.__annotations__ if given.get(key) is not None}
 
 
 def export(options: argparse.Namespace) -> None:
