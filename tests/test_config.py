@@ -367,7 +367,7 @@ def settings(config: Config, step: str) -> Config:
             changed("data.digits.seed", to=9),
             {"data", "extractor", "reference", "baselines", "search", "tune", "select", "evaluate", "trace"},
         ),
-        (changed("threads", to=2), set(STEPS) - {"data", "collect", "export", "report"}),
+        (changed("threads", to=2), set(STEPS) - {"data", "collect", "export", "report", "figures"}),
         (
             changed("defaults.network.args.width", to=8),
             {"train", "continue", "baselines", "search", "tune", "select", "evaluate", "trace"},

@@ -46,6 +46,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "trace": (*_SCORING, "run", "name", "points", "unit", "search_images"),
     "export": ("run",),
     "report": (),
+    "figures": ("figures", "claims"),
 }
 # What else each step's settings may have, besides the sections and keys that it needs.
 OPTIONAL: Mapping[str, tuple[str, ...]] = {
@@ -92,7 +93,7 @@ def step_settings_of(options: argparse.Namespace, step: str) -> dict[str, Any]:
         settings = _from_json(options.settings)
         _require(settings, step)
         return settings
-    if options.config is None or options.run_name is None:
+    if options.config is None or (options.run_name is None and step != "figures"):  # these are of all runs
         raise InputError(f"lcsc {step}: found neither --settings nor --config with --run; give one of them")
     return dict(step_settings(load_config(options.config), options.run_name, step, name=options.name))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from lcsc.config.data_checks import data_problems, known_shape, statistics_problems
 from lcsc.config.extractor_checks import extractor_problems, role_problems, searched_problems
+from lcsc.config.figure_checks import figure_problems
 from lcsc.config.generator_checks import generator_problems
 from lcsc.config.network_checks import network_problems
 from lcsc.config.problems import Problem
@@ -37,6 +38,7 @@ def _problems(config: Section) -> Iterator[Problem]:
         yield from extractor_problems(("extractors", name), entry, config["data"])
     for name, run in config["runs"].items():
         yield from _run(("runs", name), run, config)
+    yield from figure_problems(config)
 
 
 def _run(place: tuple[str, ...], run: Section, config: Section) -> Iterator[Problem]:

@@ -79,6 +79,8 @@ def step_settings(config: Section, run: str | None, step: str, *, name: str | No
         return _data(config, _known(name, config["data"], "data"))
     if step == "extractor":
         return _extractor(config, _known(name, config["extractors"], "extractors"))
+    if step == "figures":
+        return {"figures": config["figures"], "claims": config["claims"]}
     if step not in _OF_RUNS:
         raise InputError(f"step: found {step!r}, expected one of {', '.join(STEPS)}")
     section = config["runs"][_known(run or "", config["runs"], "runs")]
@@ -272,4 +274,4 @@ _OF_RUNS: dict[str, Callable[[Section, str, Section, str | None], dict[str, Any]
     "export": _named,
     "report": _named,
 }
-STEPS = ("data", "extractor", *_OF_RUNS)
+STEPS = ("data", "extractor", "figures", *_OF_RUNS)

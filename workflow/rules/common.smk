@@ -431,6 +431,23 @@ def timings(run):
     return paths + [f"results/{run}/timings/{step}.json" for step in steps]
 
 
+def figure_evaluations():
+    """The final evaluations that the figures over several runs show."""
+    points = [
+        point for figure in CONFIG["figures"].values() for point in figure["points"]
+    ]
+    runs = dict.fromkeys(run for point in points for run in point["runs"])
+    return [f"results/{run}/evaluation.json" for run in runs]
+
+
+def figure_files():
+    """The pictures and numbers of these figures by kind."""
+    return {
+        kind: expand("results/figures/{name}." + kind, name=CONFIG["figures"])
+        for kind in ("svg", "png", "csv")
+    }
+
+
 def show_results():
     """Print the table of each run and where its report is."""
     for run in RUNS:

@@ -1,0 +1,102 @@
+"""Distances of methods over what runs differ in (training steps, NFE, checkpoints…), for several training seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Literal
+
+from lcsc.errors import InputError
+from lcsc.report.headline import HELD_OUT
+from lcsc.report.records import Column, Evaluation
+
+Role = Literal["searched", "unseen"]
+ROLES: tuple[Role, ...] = ("searched", "unseen")
+X = float | str
+
+
+@dataclass(frozen=True)
+class Point:
+    """The evaluations of the runs at one ``x``: one run for each training seed, in the same order at every point."""
+
+    x: X
+    evaluations: tuple[Evaluation, ...]
+
+
+@dataclass(frozen=True)
+class Series:
+    """A method's distances to held-out images by one extractor: ``values`` [points, seeds], rising in ``xs``."""
+
+    method: str
+    label: str
+    xs: tuple[X, ...]
+    values: tuple[tuple[float, ...], ...]
+
+    @property
+    def medians(self) -> tuple[float, ...]:
+        """Over the seeds, at each x."""
+        return tuple(median(row) for row in self.values)
+
+    @property
+    def ranges(self) -> tuple[tuple[float, float], ...]:
+        """Smallest and largest over the seeds, at each x."""
+        return tuple((min(row), max(row)) for row in self.values)
+
+    def at(self, x: X) -> tuple[float, ...]:
+        """The value of each seed at ``x``; :class:`InputError` where the method was not measured there."""
+        if x not in self.xs:
+            raise InputError(f"claims: {self.method!r} at {x}: found no such point, expected one of {list(self.xs)}")
+        return self.values[self.xs.index(x)]
+
+
+def column_of(evaluation: Evaluation, role: Role) -> Column:
+    """The held-out column of the extractor that was searched, or of the one that nothing saw."""
+    found = [c for c in evaluation.columns if c.part == HELD_OUT and c.searched == (role == "searched")]
+    if not found:
+        raise InputError(f"run {evaluation.run!r}: found no column of a {role} extractor on held-out images")
+    return found[0]
+
+
+def make_series(points: Sequence[Point], method: str, role: Role) -> Series | None:
+    """The course of ``method``: the points at which all runs have it; None where there is none.
+
+    Raises :class:`InputError` for points with different numbers of runs, or measured by different extractors, whose
+    distances do not compare.
+    """
+    require_alike(points, role)
+    xs, rows, labels = [], [], []
+    for point in points:
+        found = [m for e in point.evaluations for m in e.methods if m.name == method]
+        if len(found) == len(point.evaluations):
+            keys = [column_of(e, role).key for e in point.evaluations]
+            xs.append(point.x)
+            rows.append(tuple(m.columns[key].mean for m, key in zip(found, keys, strict=True)))
+            labels += [m.label for m in found]
+    return Series(method, _common(labels), tuple(xs), tuple(rows)) if xs else None
+
+
+def require_alike(points: Sequence[Point], role: Role) -> None:
+    """Refuse points whose numbers cannot stand in one figure."""
+    sizes = {len(point.evaluations) for point in points}
+    if len(sizes) != 1:
+        raise InputError(f"figures: found points of {sorted(sizes)} runs, expected as many seeds at every point")
+    keys = {(column_of(e, role).key, e.images) for point in points for e in point.evaluations}
+    if len(keys) != 1:
+        found = ", ".join(f"{key} of {images:,} images" for key, images in sorted(keys))
+        raise InputError(f"figures: found {found}; expected one extractor and one number of images in a figure")
+
+
+def _common(labels: Sequence[str]) -> str:
+    """The label of a method whose details differ from run to run: without them."""
+    return labels[0] if len(set(labels)) == 1 else labels[0].split(" (")[0]
+
+
+def rows_of(series: Mapping[tuple[str, Role], Series]) -> list[tuple[str | float, ...]]:
+    """The numbers behind a figure: method, extractor's role, x, seed's place, distance."""
+    return [
+        (method, role, x, seed, value)
+        for (method, role), one in series.items()
+        for x, row in zip(one.xs, one.values, strict=True)
+        for seed, value in enumerate(row)
+    ]
