@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from tiny import EXTRACTOR, SCORING, TRAIN
+from tiny import EXTRACTOR, SCORING, TRAINING
 
 from lcsc.cli import build_parser, main
 from lcsc.files import read_json
@@ -151,7 +151,7 @@ def test_extractors_and_trainings_refuse_held_out_images(tiny_run, tmp_path, cap
     chosen = settings(**EXTRACTOR, architecture="cnn", seed=0, name="cnn")
     assert lcsc("extractor", "--data", held_out, "--output", tmp_path / "x.safetensors", *chosen) == 2
     assert "held-out.npz" in one_error_line(capsys)
-    assert lcsc("train", "--data", held_out, "--output", tmp_path / "x", *settings(**SCORING, train=TRAIN)) == 2
+    assert lcsc("train", "--data", held_out, "--output", tmp_path / "x", *settings(**TRAINING)) == 2
     assert "held-out.npz" in one_error_line(capsys)
     assert not list(tmp_path.iterdir())
 
@@ -180,7 +180,7 @@ def test_work_that_fails_is_another_code_and_is_in_the_log(tiny_run, tmp_path, m
     def full(*arguments, **more):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lcsc.files.tempfile.mkstemp", full)
+    monkeypatch.setattr("lcsc.temporary.tempfile.mkstemp", full)
     log = tmp_path / "log" / "reference.log"
     arguments = [
         "--images",
