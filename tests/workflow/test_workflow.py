@@ -206,6 +206,18 @@ def test_a_wrong_config_ends_with_one_line(tmp_path: Path, change: str, message:
     assert not (tmp_path / "results").exists()
 
 
+def test_a_missing_folder_of_checkpoints_ends_with_one_line(tmp_path: Path) -> None:
+    config = small_config()
+    config["runs"]["tiny"] = {**config["runs"]["tiny"], "checkpoints": {"folder": "runs/absent"}}
+    for entry in (config["defaults"], config["runs"]["tiny"]):
+        entry.pop("train", None)
+    done = run_workflow(tmp_path, config, "--dry-run", check=False)
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("Using ")]
+    assert done.returncode != 0
+    assert len(lines) == 1, lines
+    assert "runs.tiny.checkpoints.folder: found no folder 'runs/absent', expected" in lines[0]
+
+
 def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     arguments = command(tmp_path, small_config(), "--dry-run")
     path = tmp_path / "given.yaml"

@@ -279,6 +279,21 @@ def checkpoint_folder(run):
     )
 
 
+def require_folders():
+    """End Snakemake with one line where a folder of checkpoints that are still to be collected is not there."""
+    for run, entry in RUNS.items():
+        folder = not is_trained(run) and entry["checkpoints"]["folder"]
+        places = [folder, layout.bank_index(run)] if folder else []
+        if places and not any(map(os.path.exists, places)):
+            sys.exit(
+                f"error: runs.{run}.checkpoints.folder: found no folder {folder!r}, expected that of a training's "
+                f"checkpoints; give its path as seen from {Path.cwd()}"
+            )
+
+
+require_folders()
+
+
 def merged_file(run):
     """The merged checkpoint of ``run`` as safetensors."""
     return f"results/{run}/export/merged.safetensors"
