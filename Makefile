@@ -9,10 +9,11 @@ SEARCHED := $(addprefix results/seed-,5 6 7 8 9)
 PLAIN := $(addprefix results/plain-,1000 2000 4000 8000 16000 32000)
 # Trainings take one core each: the longest first, or the other core waits for it.
 LONGEST := $(patsubst %,results/plain-%/train/constant/manifest.json,32000 16000)
+LONG_TRAININGS := $(foreach seed,5 6 7,results/ct-32000-$(seed)/train/constant/manifest.json)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-workflow test-slurm test-faults bench bench-recorder bench-main bench-search
-.PHONY: lint pictures unlock report clean
+.PHONY: figures lint pictures unlock report clean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +57,12 @@ bench-search: $(STAMP) ## compare every method over five training seeds, and wit
 	$(SNAKEMAKE) --configfile config/bench-search.yaml --prioritize $(LONGEST) -- evaluations traces
 	$(BIN)/python tests/bench/bench_search.py $(SEARCHED) $(PLAIN)
 	$(BIN)/lcsc curves $(SEARCHED) --output docs/images
+
+figures: $(STAMP) ## make the paper's figures and claims on real digits, and put them into docs
+	$(SNAKEMAKE) --configfile config/figures.yaml --prioritize $(LONG_TRAININGS) -- figures
+	mkdir -p docs/images/paper
+	cp results/figures/*.svg results/figures/*.csv docs/images/paper/
+	cp results/figures/paper.md docs/paper.md
 
 lint: $(STAMP) ## check style and types
 	$(BIN)/ruff check .
