@@ -7,6 +7,8 @@ SNAKEMAKE := $(BIN)/snakemake --cores all
 SEEDS := $(addprefix results/seed-,0 1 2 3 4)
 SEARCHED := $(addprefix results/seed-,5 6 7 8 9)
 PLAIN := $(addprefix results/plain-,1000 2000 4000 8000 16000 32000)
+# Where the tests of faults are; those of Slurm need root and apt, and say so where they skip.
+FAULTS ?= tests/faults tests/slurm
 # Trainings take one core each: the longest first, or the other core waits for it.
 LONGEST := $(patsubst %,results/plain-%/train/constant/manifest.json,32000 16000)
 LONG_TRAININGS := $(foreach seed,5 6 7,results/ct-32000-$(seed)/train/constant/manifest.json)
@@ -37,10 +39,11 @@ test-workflow: $(STAMP) ## run the workflow end to end in small, with kills, res
 
 test-slurm: $(STAMP) ## run a small search through a real one-node Slurm (needs root and apt; says so where it skips)
 	$(BIN)/python -m pip install --quiet -e ".[cluster]"
-	$(BIN)/python -m pytest -m slurm tests/slurm
+	$(BIN)/python -m pytest -m "slurm and not faults" tests/slurm
 
 test-faults: $(STAMP) ## kills, full disks, damaged files and the like; KILLS=10 kills ten times in place of a hundred
-	KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -m faults tests/faults
+	$(BIN)/python -m pip install --quiet -e ".[cluster]"
+	KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -m faults $(FAULTS)
 
 bench: $(STAMP) ## time the distance, the combining of checkpoints and gradients, and measure the memory of these
 	$(BIN)/python tests/bench/bench_core.py

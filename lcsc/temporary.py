@@ -54,7 +54,7 @@ def _remove_abandoned(target: Path) -> None:
 
 def _remove_if_abandoned(path: Path) -> None:
     with suppress(OSError):  # gone meanwhile, not ours to remove, or locked by its writer
-        handle = os.open(path, os.O_RDONLY)
+        handle = os.open(path, os.O_RDWR)  # NFS locks exclusively only what is open for writing
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()

@@ -22,7 +22,6 @@ rule collect_checkpoints:
         ENVIRONMENT
     threads: 1
     resources:
-        gpu=0,
         mem_mb=2000,
         runtime=120,
     params:

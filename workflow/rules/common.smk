@@ -57,7 +57,8 @@ EXTRACTORS = {
     lcsc_config.extractor_id(CONFIG, name): name for name in CONFIG["extractors"]
 }
 DEVICE = CONFIG["device"]
-GPUS = int(DEVICE == "cuda")
+# What heavy steps ask their executor for besides memory and time.
+GPU = CONFIG["gpu_resources"] if DEVICE == "cuda" else {}
 ROLES = ("search", "held_out")
 PARTS = ("train", "held-out")
 

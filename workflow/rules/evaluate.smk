@@ -31,7 +31,7 @@ rule final_evaluation:
         ENVIRONMENT
     threads: WORKERS
     resources:
-        gpu=GPUS,
+        **GPU,
         mem_mb=4000,
         runtime=240,
         device=DEVICE,
@@ -75,7 +75,6 @@ for run in SEARCHED:
             ENVIRONMENT
         threads: 1
         resources:
-            gpu=0,
             mem_mb=2000,
             runtime=120,
         params:

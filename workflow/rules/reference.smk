@@ -18,7 +18,7 @@ rule reference_statistics:
         ENVIRONMENT
     threads: CONFIG["threads"]
     resources:
-        gpu=GPUS,
+        **GPU,
         mem_mb=2000,
         runtime=60,
         device=DEVICE,

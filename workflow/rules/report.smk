@@ -69,7 +69,6 @@ rule report:
         ENVIRONMENT
     threads: 1
     resources:
-        gpu=0,
         mem_mb=1500,
         runtime=30,
     params:

@@ -19,7 +19,7 @@ rule baselines:
         ENVIRONMENT
     threads: WORKERS
     resources:
-        gpu=GPUS,
+        **GPU,
         mem_mb=4000,
         runtime=240,
         device=DEVICE,
@@ -55,7 +55,7 @@ for run, search, first, count in search_rounds():
             ENVIRONMENT
         threads: WORKERS
         resources:
-            gpu=GPUS,
+            **GPU,
             mem_mb=4000,
             runtime=720,
             device=DEVICE,
@@ -91,7 +91,7 @@ rule select:
         ENVIRONMENT
     threads: WORKERS
     resources:
-        gpu=GPUS,
+        **GPU,
         mem_mb=4000,
         runtime=120,
         device=DEVICE,

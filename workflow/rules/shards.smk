@@ -21,7 +21,7 @@ for run, search in sharded_searches():
             ENVIRONMENT
         threads: WORKERS
         resources:
-            gpu=GPUS,
+            **GPU,
             mem_mb=4000,
             runtime=240,
             device=DEVICE,
@@ -59,7 +59,7 @@ for run, search in sharded_searches():
                 ENVIRONMENT
             threads: WORKERS
             resources:
-                gpu=GPUS,
+                **GPU,
                 mem_mb=4000,
                 runtime=240,
                 device=DEVICE,
@@ -95,7 +95,7 @@ for run, search in sharded_searches():
             ENVIRONMENT
         threads: WORKERS if looks(run, search) else 1
         resources:
-            gpu=GPUS if looks(run, search) else 0,
+            **(GPU if looks(run, search) else {}),
             mem_mb=4000,
             runtime=60,
             device=DEVICE if looks(run, search) else "cpu",

@@ -38,7 +38,7 @@ rule trace_search:
         ENVIRONMENT
     threads: WORKERS
     resources:
-        gpu=GPUS,
+        **GPU,
         mem_mb=4000,
         runtime=120,
         device=DEVICE,
@@ -70,7 +70,7 @@ rule trace_tuning:
         ENVIRONMENT
     threads: WORKERS
     resources:
-        gpu=GPUS,
+        **GPU,
         mem_mb=4000,
         runtime=120,
         device=DEVICE,

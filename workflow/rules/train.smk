@@ -14,7 +14,6 @@ rule data:
         ENVIRONMENT
     threads: 1
     resources:
-        gpu=0,
         mem_mb=1500,
         runtime=10,
     params:
@@ -41,7 +40,7 @@ rule train_extractor:
         ENVIRONMENT
     threads: CONFIG["threads"]
     resources:
-        gpu=GPUS,
+        **GPU,
         mem_mb=2000,
         runtime=60,
         device=DEVICE,
@@ -85,7 +84,6 @@ rule make_extractor:
         ENVIRONMENT
     threads: 1
     resources:
-        gpu=0,
         mem_mb=4000,
         runtime=10,
         weights=weights_option,
@@ -119,7 +117,7 @@ rule train:
         ENVIRONMENT
     threads: CONFIG["threads"]
     resources:
-        gpu=GPUS,
+        **GPU,
         mem_mb=2000,
         runtime=720,
         device=DEVICE,
@@ -154,7 +152,7 @@ rule continue_training:
         ENVIRONMENT
     threads: CONFIG["threads"]
     resources:
-        gpu=GPUS,
+        **GPU,
         mem_mb=2000,
         runtime=720,
         device=DEVICE,

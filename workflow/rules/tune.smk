@@ -22,7 +22,7 @@ rule fine_tune:
         ENVIRONMENT
     threads: WORKERS
     resources:
-        gpu=GPUS,
+        **GPU,
         mem_mb=4000,
         runtime=720,
         device=DEVICE,
