@@ -93,3 +93,11 @@ def peak_memory_mb() -> float:
     """The largest resident memory this process has had, in MB (2**20 bytes)."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1 << 20) if sys.platform == "darwin" else peak / 1024
+
+
+def peak_device_memory_mb() -> float | None:
+    """The most memory that tensors have had on the CUDA device, in MB; None where none was used."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return None
+    return float(torch.cuda.max_memory_allocated()) / (1 << 20)

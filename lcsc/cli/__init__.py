@@ -34,11 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from lcsc.cli.job_log import write_opening
     from lcsc.errors import LcscError
     from lcsc.progress import close_logging, logger, set_up_logging
 
     try:
         set_up_logging(options.label(options), options.log, options.quiet)
+        write_opening(options)
         module, function = options.run.split(":")
         getattr(importlib.import_module(module), function)(options)
     except LcscError as error:

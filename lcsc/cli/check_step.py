@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from lcsc.cli.settings import measured, step_settings_of
+from lcsc.devices import device_of_job
 from lcsc.progress import logger
-from lcsc.runtime import deterministic, limit_threads_before_imports, resolve_device
+from lcsc.runtime import deterministic, limit_threads_before_imports
 
 
 def check(options: argparse.Namespace) -> None:
@@ -19,7 +20,7 @@ def check(options: argparse.Namespace) -> None:
         from lcsc.dry_check import check_generator
         from lcsc.generators import build_generator, generator_settings, image_shape_of
 
-        device, bank, own = resolve_device(options.device), Bank.open(options.bank), generator_settings(settings)
+        device, bank, own = device_of_job(options.device), Bank.open(options.bank), generator_settings(settings)
         generator = build_generator(own, bank.tensors, bank.others(), device)
         images = check_generator(generator, bank, image_shape_of(own))
         cost.images, cost.threads, cost.device = len(images), threads, device.type

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lcsc.cli.settings import Cost, measured, step_settings_of
+from lcsc.devices import device_of_job
 from lcsc.errors import InputError
-from lcsc.files import canonical_json, read_json, replacing, write_json
+from lcsc.files import read_json, replacing, write_json
 from lcsc.progress import logger
-from lcsc.runtime import deterministic, limit_threads_before_imports, resolve_device
+from lcsc.runtime import deterministic, limit_threads_before_imports
 
 if TYPE_CHECKING:
     from lcsc.evaluation import Evaluator
@@ -30,8 +31,11 @@ def scoring_context(options: argparse.Namespace, settings: dict[str, Any], cost:
     limit_threads_before_imports(threads)
     from lcsc.scoring import Context
 
-    logger.debug("settings %s", canonical_json(settings))
-    device = resolve_device(options.device)
+    device = device_of_job(options.device)
+    if options.cores < threads:
+        logger.warning(
+            "%d threads on %d core(s): `threads` belongs to the results, so give as many", threads, options.cores
+        )
     with deterministic(threads):
         context = Context.open(settings, options.bank, device, max(1, options.cores // threads))
         cost.threads, cost.workers, cost.device = threads, context.workers.count, device.type
@@ -180,6 +184,8 @@ def evaluate(options: argparse.Namespace) -> None:
         methods = final.methods(baselines, selections)
         tables.require_searched(methods, columns, further)
         size = (int(settings["images"]), int(settings["blocks"]))
+        for column in [*columns, *further]:
+            log_protocol(context.protocol(column.extractor, column.reference, "report", size[0]))
         evaluation = final.FinalEvaluation(context, columns, real, *size, further=further)
         rows = evaluation.run(methods, "final evaluation", guards=True)
         emas = evaluation.run(final.hindsight_methods(baselines), "EMAs in hindsight", guards=False)

@@ -14,9 +14,9 @@ from typing import Any
 from lcsc.cli.known_keys import refuse_unknown
 from lcsc.config import load_config, step_settings
 from lcsc.errors import InputError
-from lcsc.files import read_or_refuse, write_json
+from lcsc.files import canonical_json, hash_of, read_or_refuse, write_json
 from lcsc.progress import logger
-from lcsc.runtime import peak_memory_mb
+from lcsc.runtime import peak_device_memory_mb, peak_memory_mb
 
 _OF_NETWORKS = ("network", "preconditioning", "sampler")
 _GENERATOR = ("generator.factory", "generator.image_shape")
@@ -88,7 +88,16 @@ _WHOLE = {
 
 
 def step_settings_of(options: argparse.Namespace, step: str) -> dict[str, Any]:
-    """The settings of ``step``: ``--settings`` as JSON or @FILE, or those that ``--config`` and ``--run`` give."""
+    """The settings of ``step``: ``--settings`` as JSON or @FILE, or those that ``--config`` and ``--run`` give.
+
+    They go to the log, after their hash, since they fix the step's result.
+    """
+    settings = _given_or_configured(options, step)
+    logger.debug("settings %s: %s", hash_of(settings), canonical_json(settings))
+    return settings
+
+
+def _given_or_configured(options: argparse.Namespace, step: str) -> dict[str, Any]:
     if options.settings is not None:
         settings = _from_json(options.settings)
         _require(settings, step)
@@ -169,18 +178,26 @@ class Cost:
 
 @contextmanager
 def measured(step: str, options: argparse.Namespace) -> Iterator[Cost]:
-    """Time the block and write its cost to ``--timing``."""
+    """Time the block, say at the end of the log what it took, and write its cost to ``--timing``."""
     cost = Cost()
     began = time.perf_counter()
-    yield cost
+    try:
+        yield cost
+    except BaseException:
+        logger.debug("failed after %s", _took(cost, time.perf_counter() - began))
+        raise
     seconds = time.perf_counter() - began + cost.earlier_seconds
-    peak = peak_memory_mb()
-    logger.debug(
-        "done in %.1f s · peak memory %.0f MB · device %s · %d worker(s) of %d thread(s)",
-        seconds, peak, cost.device, cost.workers, cost.threads,
-    )  # fmt: skip
+    logger.debug("done in %s", _took(cost, seconds))
     if options.timing is not None:
-        record = {"step": step, "seconds": seconds, "peak_memory_mb": peak}
+        record = {"step": step, "seconds": seconds, "peak_memory_mb": peak_memory_mb()}
         record |= {"evaluations": cost.evaluations, "images": cost.images, "device": cost.device}
         record |= {"parts": dict(cost.parts)} if cost.parts else {}
         write_json(options.timing, {**record, "threads": cost.threads, "workers": cost.workers}, kind="timing")
+
+
+def _took(cost: Cost, seconds: float) -> str:
+    on_device = peak_device_memory_mb()
+    words = [f"{seconds:.1f} s", f"peak memory {peak_memory_mb():.0f} MB"]
+    words += [] if on_device is None else [f"{on_device:.0f} MB on the device"]
+    words += [f"device {cost.device}", f"{cost.workers} worker(s) of {cost.threads} thread(s)"]
+    return " · ".join(words)

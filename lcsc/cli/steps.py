@@ -6,10 +6,11 @@ import argparse
 from typing import Any
 
 from lcsc.cli.settings import Cost, measured, step_settings_of
+from lcsc.devices import device_of_job
 from lcsc.errors import InputError
 from lcsc.files import canonical_json
 from lcsc.progress import logger
-from lcsc.runtime import deterministic, limit_threads_before_imports, resolve_device
+from lcsc.runtime import deterministic, limit_threads_before_imports
 
 
 def _prepare(settings: dict[str, Any], cost: Cost, options: argparse.Namespace) -> int:
@@ -17,8 +18,7 @@ def _prepare(settings: dict[str, Any], cost: Cost, options: argparse.Namespace) 
     threads = int(settings.get("threads", 1))
     limit_threads_before_imports(threads)
     cost.threads = threads
-    cost.device = resolve_device(options.device).type
-    logger.debug("settings %s", canonical_json(settings))
+    cost.device = device_of_job(options.device).type
     return threads
 
 
@@ -47,7 +47,7 @@ def train(options: argparse.Namespace) -> None:
                 load_part(options.data),
                 options.output,
                 options.schedule,
-                resolve_device(options.device),
+                device_of_job(options.device),
                 options.teacher,
             )
         cost.images = int(settings["train"]["steps"]) * int(settings["train"]["batch"])
@@ -63,7 +63,7 @@ def continue_training(options: argparse.Namespace) -> None:
         from lcsc.training.loop import continue_training as run
 
         with deterministic(threads):
-            run(settings, load_part(options.data), options.training, options.output, resolve_device(options.device))
+            run(settings, load_part(options.data), options.training, options.output, device_of_job(options.device))
         cost.images = int(settings["train"]["continue"]) * int(settings["train"]["batch"])
     logger.info("wrote %s", options.output)
 
@@ -85,7 +85,7 @@ def extractor(options: argparse.Namespace) -> None:
                 from lcsc.data import load_part
                 from lcsc.training.classifier import train_extractor
 
-                device = resolve_device(options.device)
+                device = device_of_job(options.device)
                 train_extractor(settings, load_part(options.data), options.output, device=device)
             else:
                 from lcsc.extractors.making import make_extractor
@@ -98,7 +98,8 @@ def fetch(options: argparse.Namespace) -> None:
     """``lcsc fetch``."""
     from lcsc.extractors.weights import fetch as run
 
-    run(options.name, options.output)
+    with measured("fetch", options):
+        run(options.name, options.output)
     logger.info("wrote %s", options.output)
 
 
@@ -114,7 +115,7 @@ def reference(options: argparse.Namespace) -> None:
             if options.published:
                 import_reference(settings, options.published, options.extractor, options.output)
             else:
-                build_reference(options.images, options.extractor, options.output, resolve_device(options.device))
+                build_reference(options.images, options.extractor, options.output, device_of_job(options.device))
     logger.info("wrote %s", options.output)
 
 

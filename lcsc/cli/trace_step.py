@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lcsc.cli.scoring_steps import scoring_context
+from lcsc.cli.scoring_steps import log_protocol, scoring_context
 from lcsc.cli.settings import measured, step_settings_of
 from lcsc.errors import InputError
 from lcsc.files import read_json, write_json
@@ -29,6 +29,8 @@ def trace(options: argparse.Namespace) -> None:
 
         extractors, references = load_measures(options.extractors, options.references, context.device)
         measures = Measures(context, extractors, references, int(settings["images"]))
+        for extractor, reference in zip(extractors, references, strict=True):
+            log_protocol(context.protocol(extractor, reference, "report", measures.images))
         baselines = read_json(options.baselines, kind="baselines")
         require_bank(str(baselines.get("bank")), context.bank.identity, options.baselines)
         timings = [read_json(path, kind="timing") for path in options.timings]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 try:
     import lcsc.config as lcsc_config
-    from lcsc import layout
+    from lcsc import failures, layout
     from lcsc.errors import InputError
     from lcsc.files import canonical_json
 except ImportError as error:
@@ -23,9 +23,9 @@ os.environ.update(
 
 # What `conda:` names with --software-deployment-method conda; lcsc itself comes from Snakemake's own environment.
 ENVIRONMENT = "../../environment.yml"
-# Workers of a step that scores candidates. Snakemake lowers it to the cores there are, and --max-threads
+# Cores of a step that scores candidates. Snakemake lowers it to the cores there are, and --max-threads
 # or --set-threads to what a cluster's node has. Results do not depend on it.
-WORKERS = 8
+MOST_WORKERS = 8
 
 
 def resolved(workflow, config):
@@ -59,6 +59,8 @@ EXTRACTORS = {
 DEVICE = CONFIG["device"]
 # What heavy steps ask their executor for besides memory and time.
 GPU = CONFIG["gpu_resources"] if DEVICE == "cuda" else {}
+# Cores of a step that scores: never fewer than the threads of one of its workers, which belong to the results.
+WORKERS = max(MOST_WORKERS, CONFIG["threads"])
 ROLES = ("search", "held_out")
 PARTS = ("train", "held-out")
 
@@ -477,9 +479,7 @@ def show_results():
             )
 
 
-def show_logs():
-    """Say where the logs are."""
-    print(
-        f"\nA step failed. The logs of the steps: {Path('logs').resolve()}",
-        file=sys.stderr,
-    )
+def show_failures(log):
+    """Say which jobs failed, why, and where their logs are; ``log`` is Snakemake's own, or several of them."""
+    logs = [log] if isinstance(log, (str, Path)) else log or []
+    print(f"\n{failures.summary(map(Path, logs), Path.cwd())}", file=sys.stderr)
