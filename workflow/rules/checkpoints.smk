@@ -22,8 +22,8 @@ rule collect_checkpoints:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=collecting_memory(),
+        runtime=times(120),
     params:
         settings=settings_of("collect"),
         folder=subpath(output.index, parent=True),

@@ -32,8 +32,8 @@ rule final_evaluation:
     threads: WORKERS
     resources:
         **GPU,
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=scoring_memory(),
+        runtime=scoring_minutes(work.of_evaluation),
         device=DEVICE,
     params:
         settings=settings_of("evaluate"),
@@ -75,8 +75,8 @@ for run in SEARCHED:
             ENVIRONMENT
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=120,
+            mem_mb=collecting_memory(run),
+            runtime=times(120),
         params:
             settings=settings("export", run),
             native=lambda wildcards, output: (

@@ -19,8 +19,8 @@ rule reference_statistics:
     threads: CONFIG["threads"]
     resources:
         **GPU,
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=times(limits.IMPORTED[DEVICE] + 1000),
+        runtime=times(120),
         device=DEVICE,
     params:
         settings=lambda wildcards: reference_settings(

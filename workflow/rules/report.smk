@@ -69,8 +69,8 @@ rule report:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=30,
+        mem_mb=times(1500),
+        runtime=times(30),
     params:
         settings=settings_of("report"),
         figures=subpath(output.page, parent=True),

@@ -20,8 +20,8 @@ rule baselines:
     threads: WORKERS
     resources:
         **GPU,
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=scoring_memory(),
+        runtime=scoring_minutes(work.of_baselines),
         device=DEVICE,
     params:
         settings=settings_of("baselines"),
@@ -56,8 +56,8 @@ for run, search, first, count in search_rounds():
         threads: WORKERS
         resources:
             **GPU,
-            mem_mb=4000,
-            runtime=720,
+            mem_mb=scoring_memory(run, "backward" in stages(run, search)),
+            runtime=scoring_minutes(work.longest_round, run, search),
             device=DEVICE,
         params:
             settings=settings("search", run, search),
@@ -92,8 +92,8 @@ rule select:
     threads: WORKERS
     resources:
         **GPU,
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=scoring_memory(),
+        runtime=scoring_minutes(work.of_selection),
         device=DEVICE,
     params:
         settings=settings_of("select"),

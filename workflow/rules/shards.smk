@@ -22,8 +22,8 @@ for run, search in sharded_searches():
         threads: WORKERS
         resources:
             **GPU,
-            mem_mb=4000,
-            runtime=240,
+            mem_mb=scoring_memory(run),
+            runtime=scoring_minutes(work.of_share, run, search),
             device=DEVICE,
         params:
             settings=settings("search", run, search),
@@ -60,8 +60,8 @@ for run, search in sharded_searches():
             threads: WORKERS
             resources:
                 **GPU,
-                mem_mb=4000,
-                runtime=240,
+                mem_mb=scoring_memory(run, True),
+                runtime=scoring_minutes(work.of_share, run, search),
                 device=DEVICE,
             params:
                 settings=settings("search", run, search),
@@ -96,8 +96,8 @@ for run, search in sharded_searches():
         threads: WORKERS if looks(run, search) else 1
         resources:
             **(GPU if looks(run, search) else {}),
-            mem_mb=4000,
-            runtime=60,
+            mem_mb=scoring_memory(run, "backward" in stages(run, search)),
+            runtime=scoring_minutes(work.of_look, run, search),
             device=DEVICE if looks(run, search) else "cpu",
         params:
             settings=settings("search", run, search),

@@ -39,8 +39,8 @@ rule trace_search:
     threads: WORKERS
     resources:
         **GPU,
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=scoring_memory(),
+        runtime=scoring_minutes(work.of_trace),
         device=DEVICE,
     params:
         settings=settings_of("trace"),
@@ -71,8 +71,8 @@ rule trace_tuning:
     threads: WORKERS
     resources:
         **GPU,
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=scoring_memory(),
+        runtime=scoring_minutes(work.of_trace),
         device=DEVICE,
     params:
         settings=lambda wildcards: settings("trace", wildcards.run, wildcards.tuning),

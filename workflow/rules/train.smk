@@ -14,8 +14,8 @@ rule data:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=times(1500),
+        runtime=times(30),
     params:
         settings=lambda wildcards: settings("data", name=DATA[wildcards.data]),
         folder=subpath(output.train, parent=True),
@@ -41,8 +41,8 @@ rule train_extractor:
     threads: CONFIG["threads"]
     resources:
         **GPU,
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=times(limits.IMPORTED[DEVICE] + 1000),
+        runtime=times(120),
         device=DEVICE,
     params:
         settings=lambda wildcards: settings(
@@ -84,8 +84,8 @@ rule make_extractor:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=times(4000),
+        runtime=times(10),
         weights=weights_option,
     params:
         settings=lambda wildcards: settings(
@@ -118,8 +118,8 @@ rule train:
     threads: CONFIG["threads"]
     resources:
         **GPU,
-        mem_mb=2000,
-        runtime=720,
+        mem_mb=training_memory,
+        runtime=training_minutes("steps"),
         device=DEVICE,
     params:
         settings=settings_of("train"),
@@ -153,8 +153,8 @@ rule continue_training:
     threads: CONFIG["threads"]
     resources:
         **GPU,
-        mem_mb=2000,
-        runtime=720,
+        mem_mb=training_memory,
+        runtime=training_minutes("continue"),
         device=DEVICE,
     params:
         settings=settings_of("continue"),

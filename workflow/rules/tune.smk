@@ -23,8 +23,8 @@ rule fine_tune:
     threads: WORKERS
     resources:
         **GPU,
-        mem_mb=4000,
-        runtime=720,
+        mem_mb=scoring_memory(gradients=True),
+        runtime=scoring_minutes(work.of_tuning),
         device=DEVICE,
     params:
         settings=lambda wildcards: settings("tune", wildcards.run, wildcards.tuning),

@@ -1,0 +1,99 @@
+"""Memory and time that jobs ask a scheduler for, from the sizes in the configuration: what they must stay below.
+
+These are limits, not forecasts (``lcsc plan`` makes those): generous, and raised with each further try. The number of
+parameters is the bank's as soon as there is one, before that what ``resources.parameters`` of the run says.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lcsc.plan import work
+from lcsc.plan.work import Work
+
+Section = Mapping[str, Any]
+MB = 1 << 20
+# Resident MB after imports, networks and all, with room; CUDA's libraries take more.
+IMPORTED = {"cpu": 1200, "auto": 4000, "cuda": 4000}
+# Bytes for each pixel of a chunk of images: activations of a network, and of an extractor that enlarges them.
+PIXEL_BYTES = 4000
+# A network whose size nobody knows yet.
+USUAL_PARAMETERS = 10_000_000
+# Images through one network evaluation and extractor in a second, where `resources.images_per_second` says nothing.
+SLOWEST = {"cpu": 100.0, "auto": 100.0, "cuda": 200.0}
+# A gradient takes about four evaluations of as many images; a training step three.
+GRADIENT, TRAINING = 6.0, 3.0
+# A distance and its slopes with 2,048 features, with room; and what jobs do besides, in minutes.
+SECONDS_A_DISTANCE, BEGIN_MINUTES = 3.0, 20
+
+
+def bank_sizes(index: Path, run: Section) -> tuple[int, int]:
+    """(K, P): of the bank's ``index`` where there is one, else what the configuration expects of ``run``."""
+    expected = (run.get("resources") or {}).get("parameters") or USUAL_PARAMETERS
+    try:
+        record = json.loads(index.read_text(encoding="utf-8"))
+        return len(record["checkpoints"]), int(record["parameters"])
+    except (OSError, ValueError, KeyError, TypeError):  # not there yet; the jobs that read it say what is wrong
+        return work.checkpoints(run), int(expected)
+
+
+def bank_mb(checkpoints: int, parameters: int) -> float:
+    """A bank in memory, float32."""
+    return 4 * checkpoints * parameters / MB
+
+
+def scoring_mb(run: Section, sizes: tuple[int, int], device: str, workers: int, *, gradients: bool = False) -> int:
+    """A job that scores: imports, bank, candidates, a generator and a chunk of images for each worker, features."""
+    checkpoints, parameters = sizes
+    evaluation = run["evaluation"]
+    shape = (run.get("network") or run["generator"])["image_shape"]
+    workers = workers if device != "cuda" else 1
+    chunk = evaluation["chunk"] * math.prod(shape) * PIXEL_BYTES / MB
+    weights = 4 * parameters / MB
+    images = max(evaluation[key]["images"] for key in ("search", "selection", "report"))
+    features = 2 * 12 * 2048 * images / MB if _wide(run) else 0.0
+    found = IMPORTED[device] + bank_mb(checkpoints, parameters) + features
+    found += workers * (chunk + weights * (1 + evaluation["candidates_per_block"]))
+    if gradients:  # sums in float64 of each worker and along the tree, and the gradient of each tensor
+        found += weights * (2 * (workers + 5) + workers)
+    return math.ceil(found)
+
+
+def _wide(run: Section) -> bool:
+    return "train" not in run
+
+
+def training_mb(run: Section, device: str, parameters: int) -> int:
+    """A training: weights, optimiser, averages, and a batch."""
+    train, shape = run["train"], (run.get("network") or run["generator"])["image_shape"]
+    copies = 6 + len(train["ema_rates"]) + 2 * len(train.get("power_ema") or ())
+    batch = train["batch"] * math.prod(shape) * PIXEL_BYTES / MB
+    return math.ceil(IMPORTED[device] + 4 * copies * parameters / MB + batch)
+
+
+def collecting_mb(parameters: int) -> int:
+    """Collecting or exporting: a few checkpoints at a time."""
+    return math.ceil(IMPORTED["cpu"] + 4 * 6 * parameters / MB)
+
+
+def rate(run: Section, device: str) -> float:
+    """Images made and measured in a second, at least."""
+    given = (run.get("resources") or {}).get("images_per_second")
+    return float(given) if given else SLOWEST[device] / work.network_evaluations(run)
+
+
+def minutes(run: Section, device: str, done: Work) -> int:
+    """Minutes that ``done`` may take."""
+    images = done.made * done.measures + GRADIENT * done.carried_back
+    seconds = images / rate(run, device) + SECONDS_A_DISTANCE * (done.evaluations * done.measures + done.gradients)
+    return BEGIN_MINUTES + math.ceil(seconds / 60)
+
+
+def training_minutes(run: Section, device: str, steps: int) -> int:
+    """Minutes that ``steps`` of a training may take; each image goes through the network once forth and back."""
+    speed = SLOWEST[device]
+    return BEGIN_MINUTES + math.ceil(TRAINING * steps * run["train"]["batch"] / speed / 60)

@@ -1,0 +1,63 @@
+"""What jobs ask a scheduler for, by the sizes in the configuration; profiles and --set-resources stand over it."""
+
+from lcsc.plan import resources as limits
+from lcsc.plan import work
+
+
+def bank_sizes(run):
+    """Checkpoints and parameters of the bank of ``run``, as it is or as the configuration expects it."""
+    return limits.bank_sizes(Path(layout.bank_index(run)), RUNS[run])
+
+
+def scoring_memory(run=None, gradients=False):
+    """A resource function: MB for a job that scores, of the wildcards' run by default; more at each further try."""
+
+    def mem_mb(wildcards, threads, attempt):
+        name = run or wildcards.run
+        workers = max(1, threads // CONFIG["threads"])
+        return attempt * limits.scoring_mb(
+            RUNS[name], bank_sizes(name), DEVICE, workers, gradients=gradients
+        )
+
+    return mem_mb
+
+
+def scoring_minutes(of, run=None, name=None):
+    """A resource function: minutes for the work that ``of`` counts of a run and, where one is given, its ``name``d
+    entry, either given here or the wildcards'."""
+
+    def runtime(wildcards, attempt):
+        section = RUNS[run or wildcards.run]
+        entry = name or wildcards.get("search") or wildcards.get("tuning")
+        done = of(section, entry) if entry else of(section)
+        return attempt * limits.minutes(section, DEVICE, done)
+
+    return runtime
+
+
+def training_memory(wildcards, attempt):
+    """MB for a training."""
+    _, parameters = bank_sizes(wildcards.run)
+    return attempt * limits.training_mb(RUNS[wildcards.run], DEVICE, parameters)
+
+
+def training_minutes(key):
+    """A resource function: minutes for as many steps as ``key`` of the training says."""
+
+    def runtime(wildcards, attempt):
+        section = RUNS[wildcards.run]
+        return attempt * limits.training_minutes(section, DEVICE, section["train"][key])
+
+    return runtime
+
+
+def collecting_memory(run=None):
+    """A resource function: MB to collect or to export."""
+    return lambda wildcards, attempt: attempt * limits.collecting_mb(
+        bank_sizes(run or wildcards.run)[1]
+    )
+
+
+def times(amount):
+    """A resource function: ``amount`` at the first try, and as much more at each further one."""
+    return lambda wildcards, attempt: attempt * amount
