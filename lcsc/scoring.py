@@ -29,7 +29,7 @@ from lcsc.search.journal import Journal
 
 @dataclass(frozen=True)
 class Context:
-    """One run's bank (resident) and generators under its scoring settings, on one device."""
+    """One run's bank (resident where it fits the memory) and generators under its scoring settings, on one device."""
 
     settings: Mapping[str, Any]
     bank: Bank
@@ -56,7 +56,7 @@ class Context:
         check_generator(first, bank, image_shape)
         workers = Workers(make, count if device.type == "cpu" else 1, int(settings["threads"]))
         shapes = tuple(tuple(map(int, shape)) for shape in first.noise_shapes)
-        return cls(settings, bank.resident(), workers, device, first.nfe, image_shape, shapes, first.classes)
+        return cls(settings, bank.kept(), workers, device, first.nfe, image_shape, shapes, first.classes)
 
     def noise(self, purpose: seeds.Purpose, iteration: int, images: int) -> Noise:
         """The noise of one purpose and iteration for ``images`` samples."""

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from runs import make_bank, wild_bank
 
 from lcsc.bank import Bank
-from lcsc.bank.combination import TILE, combine
+from lcsc.bank.combination import combine
+from lcsc.bank.memory import TILE
 from lcsc.errors import InputError
 from lcsc.groups import make_groups
 
@@ -137,7 +138,7 @@ def test_memory_is_bounded_by_blocks(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     result, block = 4 * 600_000, 4 * 8 * 65_536
-    assert peak < result + 2 * block
+    assert peak < result + 2 * block + 1_000_000  # a tile's numbers
 
 
 def test_sums_beyond_float32_are_infinite(wild: Bank) -> None:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from runs import make_bank
 
 from lcsc.bank import Bank
-from lcsc.bank.combination import TILE, combine
+from lcsc.bank.combination import combine
 from lcsc.bank.combination_gradient import coefficient_gradient, projected
+from lcsc.bank.memory import TILE
 from lcsc.errors import InputError
 from lcsc.groups import make_groups
 

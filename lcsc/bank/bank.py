@@ -15,11 +15,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lcsc.bank.blocks import Block, read_ahead
 from lcsc.bank.index import INDEX, Index, Storage, StoredCheckpoint, StoredSegment, TensorEntry, read_index
+from lcsc.bank.memory import COLUMNS, block_columns, fits
 from lcsc.bank.reading import OpenSegment, open_segment
-from lcsc.bank.segments import COLUMNS, allow_open_files, check_hash, check_size
+from lcsc.bank.segments import allow_open_files, check_hash, check_size
 from lcsc.checkpoints.names import strip_prefix
 from lcsc.errors import InputError
+
+# A resident bank's blocks cost nothing: threads share each, and should have enough to do.
+_RESIDENT_COLUMNS = 16 * COLUMNS
 
 __all__ = ["Bank", "ResidentBank", "StoredCheckpoint", "StoredSegment", "TensorEntry"]
 
@@ -87,20 +92,28 @@ class Bank:
             places = {place: entry for place, entry in enumerate(self.tensors) if entry.role != "combined"}
             return {entry.name: np.asarray(segment.file[f"others/{place:05d}"]) for place, entry in places.items()}
 
-    def blocks(self, columns: int = COLUMNS) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        """All weights in blocks of ``columns``: (slice of the P columns, float32 [K, width]).
+    def stream(self, columns: int | None = None) -> Iterator[Block]:
+        """All weights in blocks of ``columns``, by default as many as :mod:`lcsc.bank.memory` says, read ahead.
 
-        The array is reused: it is valid until the next block is asked for.
+        A block is valid until the next one is asked for.
         """
-        buffer = np.empty((self.K, min(columns, self.P)), np.float32)
+        wanted = columns or block_columns(self.K, self.storage == "differences")
         allow_open_files(self.path, len(self._index.segments))
         with ExitStack() as stack:
             segments = [stack.enter_context(self._opened(number)) for number in range(len(self._index.segments))]
-            for start in range(0, self.P, columns):
-                stop = min(start + columns, self.P)
+
+            def fill(buffer: NDArray[np.float32], start: int, stop: int) -> None:
+                for segment in segments:
+                    segment.expect(stop, min(stop + wanted, self.P))
                 for segment in segments:
                     segment.fill(buffer, start, stop)
-                yield slice(start, stop), buffer[:, : stop - start]
+
+            yield from read_ahead(fill, self.K, self.P, wanted)
+
+    def blocks(self, columns: int | None = None) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """:meth:`stream` as pairs: (slice of the P columns, float32 [K, width]), valid until the next is asked for."""
+        for block in self.stream(columns):
+            yield block.columns, block.weights
 
     def checkpoint(self, k: int) -> NDArray[np.float32]:
         """The weights of checkpoint ``k`` (0 to K - 1), float32 [P]."""
@@ -126,6 +139,10 @@ class Bank:
         for columns, block in self.blocks():
             weights[:, columns] = block
         return ResidentBank(self, weights)
+
+    def kept(self, available: int | None = None) -> Bank:
+        """This bank, resident where it takes no more than half of the bytes ``available``, by default what there is."""
+        return self.resident() if fits(self.K, self.P, available) else self
 
     def flatten(self, state: Mapping[str, torch.Tensor], source: str = "state dict") -> NDArray[np.float32]:
         """The combined tensors of ``state`` as a vector, float32 [P].
@@ -187,14 +204,15 @@ class ResidentBank(Bank):
 
     def __init__(self, bank: Bank, weights: NDArray[np.float32]) -> None:
         super().__init__(bank.path, bank._index)
+        weights = np.ascontiguousarray(weights)
         weights.flags.writeable = False
         self.weights = weights
 
-    def blocks(self, columns: int = COLUMNS) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        """All weights in blocks of ``columns``: views of the array in memory."""
-        for start in range(0, self.P, columns):
-            part = slice(start, min(start + columns, self.P))
-            yield part, self.weights[:, part]
+    def stream(self, columns: int | None = None) -> Iterator[Block]:
+        """All weights in blocks of ``columns``: parts of the array in memory."""
+        width = columns or _RESIDENT_COLUMNS
+        for start in range(0, self.P, width):
+            yield Block(slice(start, min(start + width, self.P)), self.weights, start)
 
     def checkpoint(self, k: int) -> NDArray[np.float32]:
         """A copy of the weights of checkpoint ``k``, float32 [P]."""

@@ -7,22 +7,18 @@ coefficients that pick one checkpoint give it bit for bit.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lcsc.bank import Bank
+from lcsc.bank.blocks import Tile, runs_of, tiles_of
 from lcsc.errors import InputError
 from lcsc.groups import Groups
-
-# Columns worked on at once: K of them in float64 stay in the processor's cache. Results depend on it in the
-# last bit, so it is a constant.
-TILE = 8192
-
-_local = threading.local()
 
 
 @dataclass(frozen=True)
@@ -34,30 +30,34 @@ class _Row:
     picks: tuple[tuple[int, int], ...]
 
 
-def combine(bank: Bank, coefficients: NDArray[np.float64], groups: Groups | None = None) -> NDArray[np.float32]:
+def combine(
+    bank: Bank, coefficients: NDArray[np.float64], groups: Groups | None = None, threads: int = 1
+) -> NDArray[np.float32]:
     """The weights of M candidates, float32 [M, P], from coefficients float64 [M, G, K].
 
     ``groups`` says which row of coefficients each tensor takes; without it G is 1. One pass over the bank
-    serves all candidates. The rounding of a matrix product depends on its shape: for the same bytes, give the
-    same number of candidates each time. Sums too large for float32 become infinite. Safe to call from several
-    threads. Raises :class:`InputError` for a wrong shape and for coefficients that are not finite.
+    serves all candidates; ``threads`` share it, which changes no byte. The rounding of a matrix product depends on its
+    shape: for the same bytes, give the same number of candidates each time. Sums too large for float32 become
+    infinite. Safe to call from several threads. Raises :class:`InputError` for a wrong shape and for coefficients
+    that are not finite.
     """
     values = _checked(bank, coefficients, groups)
     rows = [_row(values[:, group, :]) for group in range(values.shape[1])]
-    runs = groups.runs if groups is not None else ((0, bank.P, 0),)
-    pieces = group_pieces(runs, bank.P)
+    runs = runs_of(bank, None if groups is None else groups.runs)
     merged = np.empty((len(values), bank.P), np.float32)
-    piece = next(pieces, None)
-    for columns, weights in bank.blocks():
-        for start in range(columns.start, columns.stop, TILE):
-            stop = min(start + TILE, columns.stop)
-            local = weights[:, start - columns.start : stop - columns.start]
-            base, differences = differences_of(local, bank.base_row)
-            while piece is not None and piece[0] < stop:
-                part = slice(piece[0] - start, piece[1] - start)
-                target = merged[:, piece[0] : piece[1]]
-                _combine_piece(rows[piece[2]], local[:, part], base[part], differences[:, part], target)
-                piece = next(pieces, None)
+
+    def work(some: Sequence[Tile]) -> None:
+        for tile in some:
+            _combine_tile(tile, bank.base_row, rows, merged)
+
+    with ThreadPoolExecutor(threads) if threads > 1 else nullcontext() as pool:
+        for block in bank.stream():
+            found = list(tiles_of(block, runs))
+            if pool is None:
+                work(found)
+            else:
+                share = -(-len(found) // threads)
+                list(pool.map(work, [found[start : start + share] for start in range(0, len(found), share)]))
     return merged
 
 
@@ -87,46 +87,14 @@ def _row(values: NDArray[np.float64]) -> _Row:
     return _Row(np.ascontiguousarray(padded), padded.sum(axis=1, keepdims=True), tuple(picks))
 
 
-def group_pieces(runs: Sequence[tuple[int, int, int]], parameters: int) -> Iterator[tuple[int, int, int]]:
-    """The runs cut at every multiple of TILE."""
-    for start, stop, row in runs:
-        while start < stop:
-            end = min(stop, (start // TILE + 1) * TILE, parameters)
-            yield start, end, row
-            start = end
-
-
-def differences_of(weights: NDArray[np.float32], base_row: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Base [width] and differences from it [K, width] in this thread's reused float64 memory."""
-    count, width = weights.shape
-    memory = getattr(_local, "memory", None)
-    if memory is None or memory.size < (count + 1) * TILE:
-        memory = _local.memory = _aligned((count + 1) * TILE)
-    work = memory[: (count + 1) * width].reshape(count + 1, width)
-    base, differences = work[0], work[1:]
-    np.copyto(base, weights[base_row])
-    np.copyto(differences, weights)
-    differences -= base
-    return base, differences
-
-
-def _aligned(size: int) -> NDArray[np.float64]:
-    """Uninitialised float64 [size] that begins at a multiple of 64 bytes, as the BLAS likes it."""
-    raw = np.empty(size * 8 + 64, np.uint8)
-    shift = -raw.ctypes.data % 64
-    return raw[shift : shift + size * 8].view(np.float64)
-
-
-def _combine_piece(
-    row: _Row,
-    weights: NDArray[np.float32],
-    base: NDArray[np.float64],
-    differences: NDArray[np.float64],
-    target: NDArray[np.float32],
-) -> None:
-    total = row.factors @ differences
-    total += row.sums * base
-    with np.errstate(over="ignore"):
-        target[:] = total[: len(target)]
-    for m, k in row.picks:
-        target[m] = weights[k]
+def _combine_tile(tile: Tile, base_row: int, rows: Sequence[_Row], merged: NDArray[np.float32]) -> None:
+    weights = tile.weights
+    base, differences = tile.differences(base_row)
+    for start, stop, group in tile.pieces:
+        row, part, target = rows[group], tile.within((start, stop, group)), merged[:, start:stop]
+        total = row.factors @ differences[:, part]
+        total += row.sums * base[part]
+        with np.errstate(over="ignore"):
+            target[:] = total[: len(target)]
+        for m, k in row.picks:
+            target[m] = weights[k, part]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lcsc.bank import Bank
-from lcsc.bank.combination import TILE, differences_of, group_pieces
+from lcsc.bank.blocks import tiles
 from lcsc.errors import InputError
 from lcsc.groups import Groups
 
@@ -27,16 +27,11 @@ def coefficient_gradient(
     """
     slopes = _checked(bank, weights_gradient)
     gradient = np.zeros((1 if groups is None else groups.G, bank.K))
-    pieces = group_pieces(groups.runs if groups is not None else ((0, bank.P, 0),), bank.P)
-    piece = next(pieces, None)
-    for columns, weights in bank.blocks():
-        for start in range(columns.start, columns.stop, TILE):
-            stop = min(start + TILE, columns.stop)
-            base, differences = differences_of(weights[:, start - columns.start : stop - columns.start], bank.base_row)
-            while piece is not None and piece[0] < stop:
-                part, local = slice(piece[0] - start, piece[1] - start), slopes[piece[0] : piece[1]]
-                gradient[piece[2]] += differences[:, part] @ local + base[part] @ local
-                piece = next(pieces, None)
+    for tile in tiles(bank, None if groups is None else groups.runs):
+        base, differences = tile.differences(bank.base_row)
+        for piece in tile.pieces:
+            part, local = tile.within(piece), slopes[piece[0] : piece[1]]
+            gradient[piece[2]] += differences[:, part] @ local + base[part] @ local
     return gradient
 
 

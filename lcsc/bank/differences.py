@@ -18,10 +18,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lcsc.bank.memory import COLUMNS
 from lcsc.errors import InputError
 
 # Columns that share a unit: the width of an HDF5 chunk (lcsc.bank.segments).
-BLOCK = 65_536
+BLOCK = COLUMNS
 # The largest difference of a block lies below 2^15 units; float16 ends at 65,504. Units are normal float32 numbers.
 _TOP, _SMALLEST = 15, -126
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lcsc.bank import Bank
-from lcsc.bank.combination import TILE, differences_of, group_pieces
+from lcsc.bank.blocks import tiles
 from lcsc.groups import Groups
 
 
@@ -17,16 +17,11 @@ def centred_gram(bank: Bank, groups: Groups) -> NDArray[np.float64]:
     end: what all checkpoints share, which is most of them, never enters.
     """
     gram = np.zeros((groups.G, bank.K, bank.K))
-    pieces = group_pieces(groups.runs, bank.P)
-    piece = next(pieces, None)
-    for columns, weights in bank.blocks():
-        for start in range(columns.start, columns.stop, TILE):
-            stop = min(start + TILE, columns.stop)
-            _, differences = differences_of(weights[:, start - columns.start : stop - columns.start], bank.base_row)
-            while piece is not None and piece[0] < stop:
-                part = differences[:, piece[0] - start : piece[1] - start]
-                gram[piece[2]] += part @ part.T
-                piece = next(pieces, None)
+    for tile in tiles(bank, groups.runs):
+        _, differences = tile.differences(bank.base_row)
+        for piece in tile.pieces:
+            part = differences[:, tile.within(piece)]
+            gram[piece[2]] += part @ part.T
     gram -= gram.mean(axis=1, keepdims=True)
     gram -= gram.mean(axis=2, keepdims=True)
     return gram

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lcsc.bank import differences
+from lcsc.bank.extents import Extents
 from lcsc.bank.index import StoredCheckpoint, StoredSegment
 from lcsc.bank.segments import opened
 from lcsc.errors import InputError, reason_of
@@ -27,21 +28,30 @@ class OpenSegment:
         self._places, self._first, self._count = places, places[0][0], len(places)
         self._differences = differing
         self._units = np.asarray(file["units"]) if self._differences else np.empty((0, 0), np.float32)
+        self._rows = {name: Extents(file[name]) for name in ("weights", "differences") if name in file}
         self._weights, self._bits = np.empty((0, 0), np.float32), np.empty((0, 0), np.uint16)
 
     def fill(self, buffer: NDArray[np.float32], start: int, stop: int) -> None:
         """Columns ``start`` to ``stop`` of the segment's checkpoints into their rows of ``buffer`` [K, width].
 
-        Rows of the segments before stand there already: differences may be taken from them.
+        Rows of the segments before stand there already: differences may be taken from them. Raises
+        :class:`InputError` where the file cannot be read.
         """
+        width = stop - start
         try:
             if self._differences == 0:
-                target = np.s_[self._first : self._first + self._count, : stop - start]
-                self.file["weights"].read_direct(buffer, np.s_[:, start:stop], target)
+                target = buffer[self._first : self._first + self._count, :width]
+                self._rows["weights"].read(slice(0, self._count), start, target)
             else:
                 self._decode(buffer, start, stop)
         except OSError as error:
             raise InputError(f"{self.path}: cannot be read ({reason_of(error)}); collect it again") from error
+
+    def expect(self, start: int, stop: int) -> None:
+        """Say that columns ``start`` to ``stop`` are read next."""
+        if stop > start:
+            for rows in self._rows.values():
+                rows.expect(start, stop - start)
 
     def _decode(self, buffer: NDArray[np.float32], start: int, stop: int) -> None:
         width, whole = stop - start, self._count - self._differences
@@ -50,7 +60,7 @@ class OpenSegment:
             self._bits = np.empty((self._differences, width), np.uint16)
         for name, memory in (("weights", self._weights), ("differences", self._bits)):
             if len(memory):
-                self.file[name].read_direct(memory, np.s_[:, start:stop], np.s_[:, :width])
+                self._rows[name].read(slice(0, len(memory)), start, memory[:, :width])
         for k, stored in self._places:
             if stored.base is None:
                 buffer[k, :width] = self._weights[stored.row, :width]

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from lcsc.bank import differences
 from lcsc.bank.index import StoredSegment, TensorEntry, others_sha256
+from lcsc.bank.memory import COLUMNS
 from lcsc.errors import InputError, reason_of
 from lcsc.files import hash_of, sha256_of
 from lcsc.streams import DeferredErrors
 
-COLUMNS = differences.BLOCK
 # Version 2 has rows stored as differences; a segment without any is of version 1.
 FORMAT, VERSIONS = "lcsc-bank-segment", (1, 2)
 # What a process may have open beside the segments of a bank.
