@@ -74,10 +74,14 @@ class Tile:
     pieces: tuple[Run, ...]
 
     @property
+    def first(self) -> int:
+        """Where the tile begins in the block's memory."""
+        return self.block.offset + int(self.columns.start) - int(self.block.columns.start)
+
+    @property
     def weights(self) -> NDArray[np.float32]:
         """The tile's weights, float32 [K, width]."""
-        start = self.block.offset + self.columns.start - self.block.columns.start
-        return self.block.memory[:, start : start + self.columns.stop - self.columns.start]
+        return self.block.memory[:, self.first : self.first + self.columns.stop - self.columns.start]
 
     def within(self, piece: Run) -> slice:
         """The columns of ``piece``, counted from the tile's first."""

@@ -28,7 +28,7 @@ class Extents:
         """
         width = out.shape[1]
         if self._offsets is None:
-            self._dataset.read_direct(out, np.s_[rows, start : start + width])
+            out[:] = self._dataset[rows, start : start + width]
             return
         for row, line in zip(range(rows.start, rows.stop), out, strict=True):
             for place, offset, count in self._pieces(row, start, width):

@@ -1,0 +1,152 @@
+"""The product of coefficients and differences, compiled: formed, multiplied and rounded while in the first cache.
+
+The steps are those of the BLAS that :mod:`lcsc.bank.combination` uses otherwise, in its order: a chain of fused
+multiply-adds over the checkpoints for each column. So the bytes are the same; :func:`kernel` makes sure of that on
+this machine, for this number of checkpoints and candidates, before it gives the compiled product away (OpenBLAS takes
+another order from 257 checkpoints on, and for the last of an odd number of candidates). Needs Numba.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Some versions of Numba have types and some have none.
+_numba: Any = importlib.import_module("numba")
+# Columns that stay in the first cache while the checkpoints pass: for one candidate, and for several.
+_ONE, _MANY = 4096, 512
+# Widths on which the BLAS takes different ways.
+_WIDTHS = (2, 3, 8, 61, 600)
+
+Product = Callable[
+    [NDArray[np.float32], int, int, int, NDArray[np.float64], NDArray[np.float64], NDArray[Any], int], None
+]
+
+
+def _rounded_once(context: Any, a: Any, b: Any, c: Any) -> Any:
+    """``a * b + c``, rounded once."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.fma(*arguments)
+
+    number = _numba.types.float64
+    return number(number, number, number), generate
+
+
+_fma: Any = importlib.import_module("numba.extending").intrinsic(_rounded_once)
+
+
+def _one(
+    weights: Any, first: int, width: int, base_row: int, factors: Any, sums: Any, merged: Any, column: int
+) -> None:
+    """Columns ``first`` on of ``weights`` [K, ...] into ``merged`` [1, ...] from ``column`` on."""
+    count, alpha = weights.shape[0], factors[0]
+    base, total = np.empty(_ONE), np.empty(_ONE)
+    for start in range(0, width, _ONE):
+        n, at = min(_ONE, width - start), first + start
+        row = weights[base_row, at : at + n]
+        for j in range(n):
+            base[j] = row[j]
+            total[j] = 0.0
+        k = 0
+        while k + 8 <= count:  # eight at a time, so that the memory always has several lines to fetch
+            a0, a1, a2, a3 = alpha[k], alpha[k + 1], alpha[k + 2], alpha[k + 3]
+            a4, a5, a6, a7 = alpha[k + 4], alpha[k + 5], alpha[k + 6], alpha[k + 7]
+            w0, w1 = weights[k, at : at + n], weights[k + 1, at : at + n]
+            w2, w3 = weights[k + 2, at : at + n], weights[k + 3, at : at + n]
+            w4, w5 = weights[k + 4, at : at + n], weights[k + 5, at : at + n]
+            w6, w7 = weights[k + 6, at : at + n], weights[k + 7, at : at + n]
+            for j in range(n):
+                b = base[j]
+                t = _fma(a3, w3[j] - b, _fma(a2, w2[j] - b, _fma(a1, w1[j] - b, _fma(a0, w0[j] - b, total[j]))))
+                total[j] = _fma(a7, w7[j] - b, _fma(a6, w6[j] - b, _fma(a5, w5[j] - b, _fma(a4, w4[j] - b, t))))
+            k += 8
+        while k < count:
+            row = weights[k, at : at + n]
+            for j in range(n):
+                total[j] = _fma(alpha[k], row[j] - base[j], total[j])
+            k += 1
+        into = merged[0, column + start : column + start + n]
+        for j in range(n):
+            into[j] = total[j] + sums[0] * base[j]
+
+
+def _many(
+    weights: Any, first: int, width: int, base_row: int, factors: Any, sums: Any, merged: Any, column: int
+) -> None:
+    """Columns ``first`` on of ``weights`` [K, ...] into ``merged`` [M, ...] from ``column`` on."""
+    count, candidates = weights.shape[0], merged.shape[0]
+    base, total, d = np.empty(_MANY), np.empty((candidates, _MANY)), np.empty(8 * _MANY)
+    for start in range(0, width, _MANY):
+        n, at = min(_MANY, width - start), first + start
+        row = weights[base_row, at : at + n]
+        for j in range(n):
+            base[j] = row[j]
+        total[:] = 0.0
+        k = 0
+        while k + 8 <= count:
+            w0, w1 = weights[k, at : at + n], weights[k + 1, at : at + n]
+            w2, w3 = weights[k + 2, at : at + n], weights[k + 3, at : at + n]
+            w4, w5 = weights[k + 4, at : at + n], weights[k + 5, at : at + n]
+            w6, w7 = weights[k + 6, at : at + n], weights[k + 7, at : at + n]
+            for j in range(n):
+                b = base[j]
+                d[j], d[_MANY + j] = w0[j] - b, w1[j] - b
+                d[2 * _MANY + j], d[3 * _MANY + j] = w2[j] - b, w3[j] - b
+                d[4 * _MANY + j], d[5 * _MANY + j] = w4[j] - b, w5[j] - b
+                d[6 * _MANY + j], d[7 * _MANY + j] = w6[j] - b, w7[j] - b
+            for m in range(candidates):
+                t = total[m, :n]
+                a0, a1, a2, a3 = factors[m, k], factors[m, k + 1], factors[m, k + 2], factors[m, k + 3]
+                a4, a5, a6, a7 = factors[m, k + 4], factors[m, k + 5], factors[m, k + 6], factors[m, k + 7]
+                for j in range(n):
+                    u = _fma(a1, d[_MANY + j], _fma(a0, d[j], t[j]))
+                    u = _fma(a3, d[3 * _MANY + j], _fma(a2, d[2 * _MANY + j], u))
+                    u = _fma(a5, d[5 * _MANY + j], _fma(a4, d[4 * _MANY + j], u))
+                    t[j] = _fma(a7, d[7 * _MANY + j], _fma(a6, d[6 * _MANY + j], u))
+            k += 8
+        while k < count:
+            row = weights[k, at : at + n]
+            for m in range(candidates):
+                a, t = factors[m, k], total[m, :n]
+                for j in range(n):
+                    t[j] = _fma(a, row[j] - base[j], t[j])
+            k += 1
+        for m in range(candidates):
+            into = merged[m, column + start : column + start + n]
+            for j in range(n):
+                into[j] = total[m, j] + sums[m] * base[j]
+
+
+def _compiled(function: Callable[..., None]) -> Product:
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    try:
+        product: Product = _numba.njit(**options, cache=True)(function)
+    except RuntimeError:  # no folder that it could keep the compiled function in
+        product = _numba.njit(**options)(function)
+    return product
+
+
+_PRODUCTS = {True: _compiled(_one), False: _compiled(_many)}
+
+
+@cache
+def kernel(checkpoints: int, candidates: int) -> Product | None:
+    """The product for K checkpoints and M candidates; None where its bytes are not the BLAS's."""
+    product, rng = _PRODUCTS[candidates == 1], np.random.default_rng(0)
+    for width in _WIDTHS:
+        weights = rng.standard_normal((checkpoints, width), dtype=np.float32)
+        factors = rng.standard_normal((max(candidates, 2), checkpoints))
+        base = weights[0].astype(np.float64)
+        expected = factors @ (weights - base)
+        expected += factors.sum(axis=1, keepdims=True) * base
+        found = np.empty((candidates, width))
+        product(weights, 0, width, 0, factors, factors.sum(axis=1), found, 0)
+        if found.tobytes() != expected[:candidates].tobytes():
+            return None
+    return product
