@@ -19,6 +19,7 @@ from lcsc.files import read_json, sha256_of
 from lcsc.generators.networks import build_network
 from lcsc.generators.preconditioning import Denoiser, build_denoiser, coefficients
 from lcsc.training import train
+from lcsc.training.consistency import pseudo_huber, rising_levels
 from lcsc.training.distillation import ConsistencyDistillation, heun_step
 
 SIGMA_DATA = 0.5
@@ -116,6 +117,26 @@ def test_gradients_reach_the_student_alone(teacher):
     recipe(torch.zeros(4, 1, 4, 4), 0, torch.Generator().manual_seed(0)).backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
     assert all(parameter.grad is None for parameter in recipe.target_network.parameters())
+
+
+def test_the_loss_has_the_gradient_of_a_teacher_and_a_target_that_stay(teacher):
+    """In the student's weights and in the images, as teacher and target depend on those, too."""
+    recipe, network = distillation(teacher)
+    with torch.no_grad():  # away from where it equals its target
+        for parameter in network.parameters():
+            parameter += 0.1
+    images = torch.rand(6, 1, 4, 4, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    places = [images, *network.parameters()]
+    found = torch.autograd.grad(recipe(images, 0, torch.Generator().manual_seed(3)), places)
+    rng = torch.Generator().manual_seed(3)
+    sigmas = rising_levels(5, recipe.denoiser).float()
+    row = torch.randint(4, (6,), generator=rng)
+    near, far = sigmas[row], sigmas[row + 1]
+    noisy = images + far.view(-1, 1, 1, 1) * torch.randn(images.shape, generator=rng)
+    target = recipe.target(heun_step(recipe.teacher, noisy, far, near), near)
+    wanted = torch.autograd.grad(pseudo_huber(recipe.denoiser(noisy, far) - target.detach()).mean(), places)
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
 def test_a_training_names_its_teacher_and_gives_the_same_bytes(teacher, part, tmp_path):

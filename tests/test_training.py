@@ -197,6 +197,25 @@ def test_the_loss_is_the_weighted_distance_to_the_network_of_now_at_the_level_be
     assert float(loss.detach()) == pytest.approx(expected, rel=1e-4)
 
 
+def test_the_loss_has_the_gradient_of_a_target_that_stays():
+    """In the weights and in the images, as the target depends on both."""
+    network = build_network(SETTINGS["network"], 0)
+    denoiser = build_denoiser(network, SETTINGS["preconditioning"])
+    images = torch.rand(8, 1, 4, 4, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    places = [images, *network.parameters()]
+    recipe = ConsistencyTraining(SETTINGS["train"], denoiser)
+    found = torch.autograd.grad(recipe(images, 12, torch.Generator().manual_seed(3)), places)
+    rng = torch.Generator().manual_seed(3)
+    sigmas = rising_levels(5, denoiser).float()
+    rows = torch.multinomial(interval_shares(sigmas.double()).float(), 8, replacement=True, generator=rng)
+    noise = torch.randn(images.shape, generator=rng)
+    low, high = sigmas[rows], sigmas[rows + 1]
+    target, student = (denoiser(images + s.view(-1, 1, 1, 1) * noise, s) for s in (low, high))
+    wanted = torch.autograd.grad((pseudo_huber(student - target.detach()) / (high - low)).mean(), places)
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 40), st.integers(1, 17), st.sampled_from([(0.0, 0.5), (0.8, 0.97, 0.9999)]))
 def test_tracked_averages_are_the_recursion(steps, window, rates):
