@@ -12,16 +12,11 @@ from lcsc.errors import InputError
 from lcsc.extractors import load_extractor
 from lcsc.extractors.making import make_extractor
 from lcsc.files import sha256_of
-from lcsc.runtime import deterministic
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 # The class of DINOv2's networks in timm, in the smallest size that it has.
 TINY = "test_vit"
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    with deterministic(1):
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -19,15 +19,10 @@ from lcsc.files import sha256_of
 from lcsc.gradients import GradientEvaluator
 from lcsc.metrics.reference_file import read_reference
 from lcsc.reference import build_reference, float_features
-from lcsc.runtime import deterministic
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SETTINGS = {"kind": "efficientnet_lite0", "name": "eff", "size": 32, "resize": "bilinear-antialias"}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    with deterministic(1):
-        yield
 
 
 @pytest.fixture(scope="module")

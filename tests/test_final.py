@@ -16,18 +16,13 @@ from lcsc.metrics import neighbours
 from lcsc.metrics.frechet import frechet_distance
 from lcsc.metrics.neighbours import nearest_distances
 from lcsc.reference import real_features
-from lcsc.runtime import deterministic
 from lcsc.search import Candidate, Scored, averaging
 from lcsc.search.generations import Generation
 from lcsc.selection import finalists, select
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NAMES = ("cnn", "mlp")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    with deterministic(1):
-        yield
 
 
 @pytest.fixture(scope="module")

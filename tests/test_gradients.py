@@ -19,18 +19,13 @@ from lcsc.evaluation import Workers
 from lcsc.generators import FlatModule, build_generator
 from lcsc.gradients import PARTS, GradientEvaluator, StraightThrough
 from lcsc.groups import make_groups
-from lcsc.runtime import deterministic
 from lcsc.scoring import Context
 from lcsc.tree_sum import TreeSum
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 # Images and images of the reference, for features of 6 dimensions: more and fewer, and a singular reference.
 SIZES = [(20, 60), (5, 60), (20, 4), (5, 4)]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    with deterministic(1):
-        yield
 
 
 @pytest.fixture

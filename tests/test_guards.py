@@ -24,14 +24,10 @@ from lcsc.metrics.precision_recall import balls, compare_supports
 from lcsc.reference import float_features, real_features
 from lcsc.runtime import deterministic
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NAMES = ("cnn", "mlp")
 SUPPORT = ("precision", "recall", "density", "coverage")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    with deterministic(1):
-        yield
 
 
 @pytest.fixture(scope="module")

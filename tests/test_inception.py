@@ -23,15 +23,10 @@ from lcsc.extractors.making import make_extractor
 from lcsc.extractors.resizing import write_twin
 from lcsc.files import sha256_of
 from lcsc.reference import real_features
-from lcsc.runtime import deterministic
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 MODES = ("clean", "legacy_pytorch", "legacy_tensorflow")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    with deterministic(1):
-        yield
 
 
 @pytest.fixture(scope="module")

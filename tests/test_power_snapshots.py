@@ -17,14 +17,10 @@ from lcsc.runtime import deterministic
 from lcsc.search import averaging, post_hoc
 from lcsc.training import continue_training, train
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 WIDTHS = (0.02, 0.05, 0.1, 0.15)
 SETTINGS = {**TRAINING, "train": {**TRAIN, "power_ema": [0.05, 0.1], "continue": 6}}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    with deterministic(1):
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -15,17 +15,12 @@ from lcsc.evaluation import Evaluator, Score, Workers, measure, score_features
 from lcsc.metrics.frechet import Reference, feature_statistics, frechet_distance
 from lcsc.noise import Noise
 from lcsc.protocol import require_protocol
-from lcsc.runtime import deterministic
 from lcsc.scoring import load_measures, require_match, require_training_part, score_candidates
 from lcsc.search import averaging
 from lcsc.search.base import Candidate
 from lcsc.search.journal import Journal
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    with deterministic(1):
-        yield
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

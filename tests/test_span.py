@@ -14,7 +14,6 @@ from lcsc.evaluation import Score
 from lcsc.files import read_json
 from lcsc.gradients import ScoredGradient
 from lcsc.groups import make_groups
-from lcsc.runtime import deterministic
 from lcsc.search import Scored, SearchSpace, make_search
 from lcsc.span import Span
 from lcsc.tuning import step as tuning_step
@@ -22,17 +21,13 @@ from lcsc.tuning import tuned
 from lcsc.tuning.files import MANIFEST, run_all
 from lcsc.tuning.tuning import Tuning
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TUNE = {
     "start": "best-average", "rates": [0.001, 0.01], "gradients": 6, "noise": "fresh", "decay": True,
     "betas": [0.8, 0.95], "initial_rates": [0.8, 0.9], "span": {"groups": "tensor", "learning_rate": 0.05},
 }  # fmt: skip
 SETTINGS = {**SCORING, "images": 60, "search_images": 80, "name": "both", "tune": TUNE}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    with deterministic(1):
-        yield
 
 
 def span_of(tiny_run, rate=0.05, groups="tensor"):

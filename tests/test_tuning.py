@@ -14,7 +14,6 @@ from lcsc.errors import InputError
 from lcsc.evaluation import Score
 from lcsc.files import read_json
 from lcsc.gradients import GradientEvaluator, ScoredGradient
-from lcsc.runtime import deterministic
 from lcsc.scoring import score_candidates
 from lcsc.search import Scored, SearchSpace, make_search
 from lcsc.tuning import step as tuning_step
@@ -22,17 +21,13 @@ from lcsc.tuning import tuned
 from lcsc.tuning.files import JOURNAL, MANIFEST, TuningJournal, exponent, run_all
 from lcsc.tuning.tuning import Tuning, best_average, milestones, noise_iteration, searched_start
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TUNE = {
     "start": "best-average", "rates": [0.001, 0.01], "gradients": 3, "noise": "fresh", "decay": False,
     "betas": [0.9, 0.99], "initial_rates": [0.8, 0.9],
 }  # fmt: skip
 SETTINGS = {**SCORING, "images": 60, "search_images": 80, "name": "adam", "tune": TUNE}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    with deterministic(1):
-        yield
 
 
 def measures(tiny_run):

@@ -17,13 +17,8 @@ from lcsc.extractors.making import make_extractor
 from lcsc.extractors.variants import deviation
 from lcsc.metrics.reference_file import read_reference
 from lcsc.reference import build_reference
-from lcsc.runtime import deterministic
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    with deterministic(1):
-        yield
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
