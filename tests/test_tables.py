@@ -20,9 +20,10 @@ from lcsc.report.figures.labels import spread_apart
 from lcsc.report.gain import is_flagged, kept_notes, kept_words
 from lcsc.report.guards import guards_data, guards_table
 from lcsc.report.headline import headline, verdict
+from lcsc.report.measures import Measure
 from lcsc.report.numbers import count, decimals_for, distance_decimals, duration, fixed, ratio, short
 from lcsc.report.reading import read_evaluation, read_selection, read_timing
-from lcsc.report.records import Baseline, Baselines, Evaluation, Measure
+from lcsc.report.records import Baseline, Baselines, Evaluation
 from lcsc.report.style import brief
 from lcsc.report.table_formats import html_table, text_table
 from lcsc.report.tables import Table, result_table, table_data

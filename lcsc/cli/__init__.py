@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lcsc.cli.parsers import STEPS, command
+from lcsc.cli.parsers import REPORT_STEPS, STEPS, command
 from lcsc.cli.scoring_parsers import add_scoring
 
 INTERRUPTED = 130
@@ -137,6 +137,7 @@ def _add_merging(commands: Any) -> None:
 
 def _add_reporting(commands: Any) -> None:
     parser = command(commands, "report", "draw figures and write the report page of a run")
+    parser.set_defaults(run=f"{REPORT_STEPS}:report")
     parser.add_argument("--evaluation", type=Path, required=True)
     parser.add_argument("--baselines", type=Path, required=True)
     parser.add_argument("--selection", type=Path, nargs="+", required=True)
@@ -149,10 +150,12 @@ def _add_reporting(commands: Any) -> None:
     parser.add_argument("--figures", type=Path, required=True, help="folder for figures and tables")
     parser.add_argument("--output", type=Path, required=True, help="report.html")
     parser = command(commands, "compare", "compare runs that differ by their training seed", settings=False)
+    parser.set_defaults(run=f"{REPORT_STEPS}:compare")
     parser.add_argument("runs", type=Path, nargs="+", metavar="DIR", help="results folders of runs")
     parser.add_argument("--output", type=Path, help="write the comparison as JSON, too")
     text = "draw what methods reached over work and seconds, and print what they cost, over runs with traces"
     parser = command(commands, "curves", text, settings=False)
+    parser.set_defaults(run=f"{REPORT_STEPS}:curves")
     parser.add_argument("runs", type=Path, nargs="+", metavar="DIR", help="results folders of runs, with trace.json")
     parser.add_argument("--output", type=Path, required=True, help="folder for curves.{svg,png,csv}, costs.{txt,csv}")
     parser = command(commands, "figures", "draw the figures of a configuration over its runs, and check its claims")

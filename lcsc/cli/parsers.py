@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 STEPS = "lcsc.cli.steps"
+REPORT_STEPS = "lcsc.cli.report_steps"
 
 
 def command(commands: Any, name: str, text: str, *, settings: bool = True) -> argparse.ArgumentParser:

@@ -4,12 +4,11 @@ It is light, since Snakemake reads it whenever it parses the workflow: no NumPy,
 """
 
 from lcsc.config.document import document
+from lcsc.config.ids import data_id, extractor_id
 from lcsc.config.resolve import load_config, resolve
 from lcsc.config.schema import read_schema, schema_path
 from lcsc.config.settings import (
     STEPS,
-    data_id,
-    extractor_id,
     further_searched,
     rounds,
     searched_name,

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lcsc.config.ids import data_id, data_settings, extractor_id, extractor_settings
 from lcsc.config.kinds import DISTILLATION
 from lcsc.errors import InputError
-from lcsc.files import hash_of
 
 Section = Mapping[str, Any]
-_ID_DIGITS = 10
 # Keys of a search that change neither its candidates nor their scores.
 _EXTENT = ("generations", "generations_per_round", "finalists", "shards")
 # Keys of a search that stand elsewhere in its settings: the extractor by its id, and the number of images.
 _NAMED = ("extractor", "images")
-# Keys of a set of images that older ones had not, and whose ids must stay.
-_LATER = ("size", "held_out_path", "images_key", "labels_key")
 # Into how many jobs a generation can be cut, and the methods whose generations are cut twice: first for the features
 # of all images, then for the gradient. Known here, since the workflow imports nothing heavy.
 SHARD_COUNTS = (1, 2, 4, 8, 16)
@@ -24,17 +21,6 @@ GRADIENT_METHODS = ("gradient",)
 # The published files of Inception's weights, by mode.
 TORCHSCRIPT, PYTORCH_FID = "inception-2015-12-05.pt", "pt_inception-2015-12-05-6726825d.pth"
 INCEPTION_WEIGHTS = {"clean": TORCHSCRIPT, "legacy_pytorch": PYTORCH_FID, "legacy_tensorflow": TORCHSCRIPT}
-
-
-def data_id(config: Section, name: str) -> str:
-    """The name of a set of images with the hash of what makes it: ``digits-0123456789``."""
-    return f"{name}-{hash_of(_images(config['data'][name]))[:_ID_DIGITS]}"
-
-
-def extractor_id(config: Section, name: str) -> str:
-    """The name of an extractor with the hash of what makes it."""
-    settings = _extractor(config, name)
-    return f"{name}-{hash_of({key: value for key, value in settings.items() if key != 'name'})[:_ID_DIGITS]}"
 
 
 def searched_name(section: Section, entry: Section | None = None) -> str:
@@ -76,9 +62,9 @@ def step_settings(config: Section, run: str | None, step: str, *, name: str | No
     share; ``name`` names the set of images, the extractor (``reference`` too) or the search (``select``, ``trace``).
     """
     if step == "data":
-        return _data(config, _known(name, config["data"], "data"))
+        return data_settings(config, _known(name, config["data"], "data"))
     if step == "extractor":
-        return _extractor(config, _known(name, config["extractors"], "extractors"))
+        return extractor_settings(config, _known(name, config["extractors"], "extractors"))
     if step == "figures":
         return {"figures": config["figures"], "claims": config["claims"]}
     if step not in _OF_RUNS:
@@ -93,33 +79,6 @@ def _known(name: str | None, known: Section, what: str) -> str:
     if name not in known:
         raise InputError(f"{what}: found {name!r}, expected one of {', '.join(known)}; give a name that is there")
     return name
-
-
-def _data(config: Section, name: str) -> dict[str, Any]:
-    return {"name": name, **_images(config["data"][name])}
-
-
-def _images(entry: Section) -> dict[str, Any]:
-    """What fixes a set of images: of the keys that came later, those that say something."""
-    return {
-        key: value for key, value in entry.items() if key != "statistics" and (key not in _LATER or value is not None)
-    }
-
-
-def _extractor(config: Section, name: str) -> dict[str, Any]:
-    entry = {key: value for key, value in config["extractors"][name].items() if key != "data"}
-    if "data" not in config["extractors"][name]:
-        # Nothing is trained; where the weights are makes no difference, which sha256 they have does.
-        return {"name": name, **_given(entry, "variant", without=("weights",))}
-    entry = _given(entry, "pixels", "stages", "width")
-    trained_on = data_id(config, config["extractors"][name]["data"])
-    return {"name": name, **entry, "data_id": trained_on, "threads": config["threads"]}
-
-
-def _given(entry: Section, *optional: str, without: tuple[str, ...] = ()) -> dict[str, Any]:
-    """``entry`` but for ``optional`` keys that are null: an extractor without is what it was before there were any."""
-    dropped = {*without, *(key for key in optional if entry[key] is None)}
-    return {key: value for key, value in entry.items() if key not in dropped}
 
 
 def _reference(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:

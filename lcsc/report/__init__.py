@@ -108,7 +108,7 @@ def _draw_all(
 ) -> dict[str, Drawing]:
     from lcsc.report.figures import coefficients, convergence, cost, images, result
     from lcsc.report.headline import main_column
-    from lcsc.report.reading import read_samples
+    from lcsc.report.reading_samples import read_samples
     from lcsc.report.style import looks, styled
 
     names = [method.name for method in evaluation.methods]

@@ -7,8 +7,9 @@ from statistics import median
 
 from lcsc.report.drawing import Data, Value
 from lcsc.report.gain import is_flagged, kept_notes
+from lcsc.report.measures import Measure
 from lcsc.report.numbers import decimals_for
-from lcsc.report.records import Evaluation, Guard, Measure, Method
+from lcsc.report.records import Evaluation, Guard, Method
 from lcsc.report.searched import column_mark
 from lcsc.report.tables import Cell, Heading, Row, Table
 

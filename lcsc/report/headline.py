@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lcsc.report.gain import is_flagged, kept_words
+from lcsc.report.measures import Measure
 from lcsc.report.numbers import fixed, ratio
-from lcsc.report.records import Column, Evaluation, Measure, Method, Selection
+from lcsc.report.records import Column, Evaluation, Method, Selection
 from lcsc.report.searched import own_extractor
 
 BASE = "ema"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lcsc.report.fields import Fields
-from lcsc.report.records import Copies, Gain, Guard, Guarding, Measure
+from lcsc.report.measures import Measure
+from lcsc.report.records import Copies, Gain, Guard, Guarding
 
 
 def read_copies(fields: Fields) -> Copies:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from lcsc.report.drawing import Data
 from lcsc.report.gain import kept_notes
 from lcsc.report.headline import BASE, HELD_OUT, compare_to_base
-from lcsc.report.records import Column, Evaluation, Measure, Method
+from lcsc.report.measures import Measure
+from lcsc.report.records import Column, Evaluation, Method
 from lcsc.report.searched import ALL, mark, own_notes
 
 PARTS = {"held-out": "held-out images", "train": "training images"}
