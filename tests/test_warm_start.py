@@ -68,10 +68,10 @@ def test_other_networks_and_missing_checkpoints_are_refused(tiny_run, tmp_path):
         warm_rows(path, bank, groups)
 
 
-def given(tiny_run, name, search, **more):
+def given(tiny_run, name, **more):
     measures = ["--bank", tiny_run.folder / "bank", "--extractor", tiny_run.folder / "cnn.safetensors"]
     measures += ["--reference", tiny_run.folder / "train.cnn.h5", "--device", "cpu", "--quiet"]
-    settings = {**SCORING, "images": 60, "name": name, "search": search, **more}
+    settings = {**SCORING, "images": 60, "name": name, **more}
     return [*measures, "--settings", json.dumps(settings)]
 
 
@@ -80,7 +80,7 @@ def chain(folder, count):
 
 
 def test_fresh_noise_axes_and_patience_give_the_same_bytes_in_any_rounds_and_a_warm_start(tiny_run, tmp_path):
-    search = given(tiny_run, "fresh", FRESH)
+    search = given(tiny_run, "fresh", search=FRESH)
     assert lcsc("search", *search, "--count", 8, "--output", tmp_path / "a") == 0
     for first, count in ((0, 3), (3, 1), (4, 4)):
         where = ["--first", first, "--count", count, "--output", tmp_path / "b"]
@@ -92,13 +92,13 @@ def test_fresh_noise_axes_and_patience_give_the_same_bytes_in_any_rounds_and_a_w
     assert [g.number for g in generations if g.look] == [0, 2, 4]
     assert generations[6].reason == "evaluations"
     selected = tmp_path / "selection.json"
-    finish = given(tiny_run, "fresh", FRESH, finalists=3)
+    finish = given(tiny_run, "fresh", finalists=3)
     assert lcsc("select", *finish, "--generations", *one, "--output", selected) == 0
     chosen = read_json(selected, kind="selection")
     rows = np.asarray(chosen["finalists"][chosen["chosen"]]["coefficients"])
 
     warm = {"method": "gradient", "groups": "tensor/2", "initial_rates": [0.9], "warm_start": {"run": None, "search": "fresh"}}  # fmt: skip # noqa: E501
-    again = given(tiny_run, "warm", warm)
+    again = given(tiny_run, "warm", search=warm)
     assert lcsc("search", *again, "--count", 2, "--output", tmp_path / "w", "--warm-start", selected) == 0
     first, second = read_chain(chain(tmp_path / "w", 2))
     assert first.scored[0].candidate.origin == "warm start"
@@ -112,7 +112,7 @@ def test_a_warm_start_is_given_where_the_settings_name_one_and_only_there(
     tiny_run, tmp_path, capsys, search, given_file
 ):
     options = ["--warm-start", tmp_path / "none.json"] if given_file else []
-    assert lcsc("search", *given(tiny_run, "s", search), "--count", 1, "--output", tmp_path, *options) == 2
+    assert lcsc("search", *given(tiny_run, "s", search=search), "--count", 1, "--output", tmp_path, *options) == 2
     expected = "expected none" if given_file else "expected the selection.json of the earlier search"
     assert expected in capsys.readouterr().err
 

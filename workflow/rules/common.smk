@@ -461,7 +461,7 @@ def figure_evaluations():
 def figure_files():
     """The pictures and numbers of these figures by kind."""
     return {
-        kind: expand("results/figures/{name}." + kind, name=CONFIG["figures"])
+        kind: expand("results/figures/{name}.{kind}", name=CONFIG["figures"], kind=kind)
         for kind in ("svg", "png", "csv")
     }
 
