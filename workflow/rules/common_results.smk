@@ -1,0 +1,65 @@
+"""What a workflow shows: times, figures over several runs, and words at its end."""
+
+import sys
+from pathlib import Path
+
+
+def timings(run):
+    """What each step of ``run`` and of what it shares took."""
+    shared = [
+        f"extractor-{Path(path).stem}"
+        for path in [
+            *(extractor_file(run, role) for role in ROLES),
+            *further_measures(run)["further"],
+        ]
+    ]
+    steps = ["collect", "baselines"]
+    for search, entry in RUNS[run]["searches"].items():
+        steps += [
+            f"search-{search}-{first:04d}" for first, _ in lcsc_config.rounds(entry)
+        ]
+        steps.append(f"select-{search}")
+    steps += [f"tune-{name}" for name in tunings(run)]
+    steps += ["evaluate", "export"]
+    paths = [f"results/shared/timings/{step}.json" for step in shared]
+    paths += [
+        f"results/{owner(run)}/timings/train-{schedule}.json"
+        for schedule in trainings(run)
+    ]
+    return paths + [f"results/{run}/timings/{step}.json" for step in steps]
+
+
+def figure_evaluations():
+    """The final evaluations that the figures over several runs show."""
+    points = [
+        point for figure in CONFIG["figures"].values() for point in figure["points"]
+    ]
+    runs = dict.fromkeys(run for point in points for run in point["runs"])
+    return [f"results/{run}/evaluation.json" for run in runs]
+
+
+def figure_files():
+    """The pictures and numbers of these figures by kind."""
+    return {
+        kind: expand("results/figures/{name}.{kind}", name=CONFIG["figures"], kind=kind)
+        for kind in ("svg", "png", "csv")
+    }
+
+
+def show_results():
+    """Print the table of each run and where its report is."""
+    for run in RUNS:
+        table, page = Path(f"results/{run}/report/table.txt"), Path(
+            f"results/{run}/report/report.html"
+        )
+        if table.is_file() and page.is_file():
+            print(
+                f"\n{table.read_text(encoding='utf-8').rstrip()}\n\nReport: {page.resolve()}",
+                file=sys.stderr,
+            )
+
+
+def show_failures(log):
+    """Say which jobs failed, why, and where their logs are; ``log`` is Snakemake's own, or several of them."""
+    logs = [log] if isinstance(log, (str, Path)) else log or []
+    print(f"\n{failures.summary(map(Path, logs), Path.cwd())}", file=sys.stderr)
