@@ -162,6 +162,14 @@ def _add_reporting(commands: Any) -> None:
     parser.set_defaults(run="lcsc.cli.paper_steps:figures")
     parser.add_argument("--results", type=Path, default=Path("results"), help="where the runs are; default: results")
     parser.add_argument("--output", type=Path, required=True, help="folder for figures and paper.md")
+    text = "show how far runs are, from their files: also while a cluster works on them"
+    parser = command(commands, "status", text, settings=False)
+    parser.set_defaults(run="lcsc.cli.status_step:status")
+    parser.add_argument("runs", type=Path, nargs="*", metavar="DIR", help="results folders of runs; default: all")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are; default: results")
+    parser.add_argument("--logs", type=Path, default=Path("logs"), help="where their logs are; default: logs")
+    text = "show it again every so many seconds until all is done; a live view on a terminal"
+    parser.add_argument("--watch", type=float, nargs="?", const=2.0, metavar="SECONDS", help=text)
     parser = command(commands, "settings", "print the settings of a step", settings=False)
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--run", dest="run_name", metavar="NAME", required=True)
