@@ -94,8 +94,10 @@ def test_memory_covers_the_main_job_s_peaks_and_grows_with_the_bank(digits):
     found = resources.scoring_mb(digits, (40, parameters), "cpu", 2)
     assert 1.2 * 965 < found < 4000
     assert 1.2 * 797 < resources.training_mb(digits, "cpu", parameters) < 4000
-    large = resources.scoring_mb(digits, (200, 296_000_000), "cpu", 2)
-    assert large - found > resources.bank_mb(200, 296_000_000) - resources.bank_mb(40, parameters)
+    larger = resources.scoring_mb(digits, (40, 50_000_000), "cpu", 2)
+    assert larger - found > 2 * 4 * 40 * (50_000_000 - parameters) / resources.MB
+    huge = resources.bank_mb(200, 296_000_000, 5)  # 237 GB: streamed, so little more than the candidates
+    assert 5 * 4 * 296_000_000 < huge * resources.MB < 7 * 4 * 296_000_000
     assert resources.scoring_mb(digits, (40, parameters), "cpu", 2, gradients=True) > found
     assert resources.scoring_mb(digits, (40, parameters), "cuda", 8) < resources.scoring_mb(
         digits, (40, parameters), "auto", 8

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lcsc.cli.parsers import REPORT_STEPS, STEPS, command
+from lcsc.cli.plan_step import add_plan
 from lcsc.cli.scoring_parsers import add_scoring
 
 INTERRUPTED = 130
@@ -73,6 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_scoring(commands)
     _add_merging(commands)
     _add_reporting(commands)
+    add_plan(commands)
     return parser
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lcsc.bank.memory import SHARE, resident_bytes, streamed_bytes
 from lcsc.plan import work
 from lcsc.plan.work import Work
 
@@ -21,6 +22,8 @@ MB = 1 << 20
 IMPORTED = {"cpu": 1200, "auto": 4000, "cuda": 4000}
 # Bytes for each pixel of a chunk of images: activations of a network, and of an extractor that enlarges them.
 PIXEL_BYTES = 4000
+# Banks up to this size are to be kept in memory.
+MOST_RESIDENT = 32 << 30
 # A network whose size nobody knows yet.
 USUAL_PARAMETERS = 10_000_000
 # Images through one network evaluation and extractor in a second, where `resources.images_per_second` says nothing.
@@ -41,9 +44,12 @@ def bank_sizes(index: Path, run: Section) -> tuple[int, int]:
         return work.checkpoints(run), int(expected)
 
 
-def bank_mb(checkpoints: int, parameters: int) -> float:
-    """A bank in memory, float32."""
-    return 4 * checkpoints * parameters / MB
+def bank_mb(checkpoints: int, parameters: int, candidates: int = 1) -> float:
+    """A bank in memory, with the room at which it is kept there; what streaming takes of one too large for most nodes."""
+    resident = resident_bytes(checkpoints, parameters)
+    if resident <= MOST_RESIDENT:
+        return resident / SHARE / MB
+    return streamed_bytes(candidates, parameters, checkpoints) / MB
 
 
 def scoring_mb(run: Section, sizes: tuple[int, int], device: str, workers: int, *, gradients: bool = False) -> int:
@@ -56,7 +62,7 @@ def scoring_mb(run: Section, sizes: tuple[int, int], device: str, workers: int, 
     weights = 4 * parameters / MB
     images = max(evaluation[key]["images"] for key in ("search", "selection", "report"))
     features = 2 * 12 * 2048 * images / MB if _wide(run) else 0.0
-    found = IMPORTED[device] + bank_mb(checkpoints, parameters) + features
+    found: float = IMPORTED[device] + bank_mb(checkpoints, parameters, evaluation["candidates_per_block"]) + features
     found += workers * (chunk + weights * (1 + evaluation["candidates_per_block"]))
     if gradients:  # sums in float64 of each worker and along the tree, and the gradient of each tensor
         found += weights * (2 * (workers + 5) + workers)
@@ -70,8 +76,8 @@ def _wide(run: Section) -> bool:
 def training_mb(run: Section, device: str, parameters: int) -> int:
     """A training: weights, optimiser, averages, and a batch."""
     train, shape = run["train"], (run.get("network") or run["generator"])["image_shape"]
-    copies = 6 + len(train["ema_rates"]) + 2 * len(train.get("power_ema") or ())
-    batch = train["batch"] * math.prod(shape) * PIXEL_BYTES / MB
+    copies: int = 6 + len(train["ema_rates"]) + 2 * len(train.get("power_ema") or ())
+    batch: float = train["batch"] * math.prod(shape) * PIXEL_BYTES / MB
     return math.ceil(IMPORTED[device] + 4 * copies * parameters / MB + batch)
 
 
@@ -89,11 +95,13 @@ def rate(run: Section, device: str) -> float:
 def minutes(run: Section, device: str, done: Work) -> int:
     """Minutes that ``done`` may take."""
     images = done.made * done.measures + GRADIENT * done.carried_back
-    seconds = images / rate(run, device) + SECONDS_A_DISTANCE * (done.evaluations * done.measures + done.gradients)
+    seconds: float = images / rate(run, device) + SECONDS_A_DISTANCE * (
+        done.evaluations * done.measures + done.gradients
+    )
     return BEGIN_MINUTES + math.ceil(seconds / 60)
 
 
 def training_minutes(run: Section, device: str, steps: int) -> int:
     """Minutes that ``steps`` of a training may take; each image goes through the network once forth and back."""
-    speed = SLOWEST[device]
-    return BEGIN_MINUTES + math.ceil(TRAINING * steps * run["train"]["batch"] / speed / 60)
+    seconds: float = TRAINING * steps * run["train"]["batch"] / SLOWEST[device]
+    return BEGIN_MINUTES + math.ceil(seconds / 60)

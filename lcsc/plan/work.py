@@ -88,7 +88,8 @@ def _population(entry: Section, k: int) -> int:
 def _after_heats(evaluations: int, images: int, racing: Section | None) -> int:
     if not racing:
         return evaluations
-    return math.ceil(evaluations * (racing["keep"] + racing["images"] / images))
+    share: float = racing["keep"] + racing["images"] / images
+    return math.ceil(evaluations * share)
 
 
 def _rates(rates: list[float] | None, suited: int) -> int:
