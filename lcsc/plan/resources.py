@@ -45,7 +45,7 @@ def bank_sizes(index: Path, run: Section) -> tuple[int, int]:
 
 
 def bank_mb(checkpoints: int, parameters: int, candidates: int = 1) -> float:
-    """A bank in memory, with the room at which it is kept there; what streaming takes of one too large for most nodes."""
+    """A bank in memory, with the room at which it is kept there; of one too large for most, what streaming takes."""
     resident = resident_bytes(checkpoints, parameters)
     if resident <= MOST_RESIDENT:
         return resident / SHARE / MB
