@@ -36,7 +36,7 @@ def config_of(shards: int) -> dict[str, Any]:
 def before_search(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which all that the search needs is made."""
     folder = tmp_path_factory.mktemp("before-search")
-    needed = ["--until", "collect_checkpoints", "train_extractor", "reference_statistics"]
+    needed = ["--until", "collect_checkpoints", "reference_statistics"]
     run_workflow(folder, config_of(1), *TARGETS, *needed)
     return folder
 
