@@ -18,8 +18,8 @@ class Banks:
     name = "bank"
 
     def recognises(self, run: RunFolder) -> bool:
-        """Whether the folder has an index of segments."""
-        return (run.path / "index.json").is_file() and any(run.path.glob("segment-*.h5"))
+        """Whether the folder has segments; an index that is missing is named when the bank is read."""
+        return any(run.path.glob("segment-*.h5"))
 
     def find(self, run: RunFolder) -> list[CheckpointFile]:
         """All checkpoints, with the segments in which they stand; every byte of these is checked."""

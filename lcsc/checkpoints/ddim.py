@@ -28,12 +28,13 @@ class DDIM:
     name = "ddim"
 
     def recognises(self, run: RunFolder) -> bool:
-        """Whether the last of the files holds such a list."""
-        paths = _paths(run)
-        try:
-            return bool(paths) and isinstance(load_tensors(paths[-1]), list)
-        except InputError:
-            return False
+        """Whether the last of the files that can be read holds such a list."""
+        for path in reversed(_paths(run)):
+            try:
+                return isinstance(load_tensors(path), list)
+            except InputError:  # a damaged file is named when the run is read
+                continue
+        return False
 
     def find(self, run: RunFolder) -> list[CheckpointFile]:
         """``ckpt_STEP.pth``, or what the pattern chooses; ``ckpt.pth``, a copy of the last one, is left out.

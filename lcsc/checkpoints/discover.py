@@ -41,11 +41,11 @@ def find_run(run: RunFolder, family: str = "auto", track: str | None = None) -> 
         raise InputError(f"{run.path}: found {found}, expected a folder of checkpoints")
     kind = family_of(run, family)
     files = sorted(kind.find(run), key=lambda file: (file.step, file.path))
-    _check_count(run, files)
+    _check_count(run, kind, files)
     counts = Counter(file.track for file in files)
     chosen = _chosen_track(run.path, counts, track)
     files = [file for file in files if file.track == chosen]
-    _check_count(run, files)
+    _check_count(run, kind, files)
     _check_steps(files)
     return FoundRun(kind, files, chosen, {name: counts[name] for name in sorted(counts) if name != chosen})
 
@@ -74,13 +74,14 @@ def _chosen_track(folder: Path, counts: Mapping[str, int], track: str | None) ->
     return RAW
 
 
-def _check_count(run: RunFolder, files: Sequence[CheckpointFile]) -> None:
+def _check_count(run: RunFolder, family: Family, files: Sequence[CheckpointFile]) -> None:
     if len(files) < 2:
         found = f"one checkpoint ({files[0].path.name})" if files else "no checkpoints"
         known = ", ".join(suffix for kind in FORMATS for suffix in kind.suffixes)
+        way = f"known suffixes are {known}" if family.name == "plain" else "choose the folder of a run with more"
+        kind = "" if family.name == "plain" else f" of format {family.name!r}"
         raise InputError(
-            f"{run.path}: found {found} matching {run.pattern or '*'!r}, expected at least two; known suffixes are "
-            f"{known}"
+            f"{run.path}: found {found}{kind} matching {run.pattern or '*'!r}, expected at least two; {way}"
         )
 
 
@@ -88,6 +89,6 @@ def _check_steps(files: Sequence[CheckpointFile]) -> None:
     for one, other in pairwise(files):
         if one.step == other.step:
             raise InputError(
-                f"{other.path}: found step {other.step}, which {one.path.name} has too, expected one file a "
+                f"{other.path}: found step {other.step}, which {one.path} has too, expected one file a "
                 "step; choose one of them with the pattern"
             )

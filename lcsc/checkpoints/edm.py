@@ -26,6 +26,7 @@ logger = logging.getLogger("lcsc")
 _NAME = re.compile(
     r"(?P<raw>training-state)-(?P<step>\d+)\.pt|network-snapshot-(?P<kimg>\d+)(?:-(?P<width>[\d.]+))?\.pkl"
 )
+_OURS = f"{InputError.__module__}.{InputError.__qualname__}: "  # how Python announces our errors
 
 
 class EDM:
@@ -113,6 +114,8 @@ def _read(path: Path, key: str, folders: Sequence[str]) -> Checkpoint | None:
     with tempfile.TemporaryDirectory() as scratch:
         output = Path(scratch) / "tensors.safetensors"
         if reason := _worker("read", [str(path), key, str(output), *folders]):
+            if reason.startswith(str(path)):  # ours: it says all that there is to say
+                raise InputError(reason)
             needs = "" if folders else ", or need its classes, set checkpoints.python_path to the code base's folder"
             raise InputError(
                 f"{path}: cannot be read as a pickled module ({reason}); it may be truncated, copy it again{needs}"
@@ -128,4 +131,4 @@ def _worker(task: str, words: Sequence[str]) -> str:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return ""
-    return (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+    return (done.stderr.strip().splitlines() or ["it ended without a word"])[-1].removeprefix(_OURS)

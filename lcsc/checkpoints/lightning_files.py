@@ -37,9 +37,8 @@ class Lightning:
     name = "lightning"
 
     def recognises(self, run: RunFolder) -> bool:
-        """Whether the files say which version of Lightning wrote them; nothing is unpickled for that."""
-        paths = files_in(run, [".ckpt"])
-        return bool(paths) and _marked(paths[-1])
+        """Whether one of the files says which version of Lightning wrote it; nothing is unpickled for that."""
+        return any(_marked(path) for path in reversed(files_in(run, [".ckpt"])))
 
     def find(self, run: RunFolder) -> list[CheckpointFile]:
         """All files, by the ``global_step`` in them; a ``last.ckpt`` that repeats another one's step is left out."""

@@ -106,13 +106,14 @@ def load_tensors(path: Path) -> Any:
 
     Raises :class:`InputError` for a truncated or foreign file and for one that would execute code.
     """
-    mapped = starts_with(path, 4) == _ZIP
-    if mapped:
+    archive = starts_with(path, 4) == _ZIP
+    if archive:
         check_archive(path)
+    mapped = archive and path.suffix != ".safetensors"  # given such a path, torch.load reads no pickle
     try:
-        with warnings.catch_warnings():  # what torch warns of is refused below, in one line
-            warnings.simplefilter("ignore", UserWarning)
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        with warnings.catch_warnings(), path.open("rb") as stream:
+            warnings.simplefilter("ignore", UserWarning)  # what torch warns of is refused below, in one line
+            return torch.load(path if mapped else stream, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         raise _refused(path, error) from error
     except (

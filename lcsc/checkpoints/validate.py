@@ -79,7 +79,7 @@ class RunCheck:
     def _compare(self, path: Path, specs: tuple[TensorSpec, ...]) -> None:
         found = {spec.name: spec for spec in specs}
         expected = {spec.name: spec for spec in self.specs}
-        as_in = f"as in {self._reference}; leave this file out or choose files of one run"
+        as_in = f"as in {self._reference}; leave one of them out or choose files of one run"
         for name in sorted(expected.keys() - found.keys(), key=natural_key):
             raise InputError(f"{path}: tensor {name!r} is missing, expected {len(expected)} tensors {as_in}")
         for name in sorted(found.keys() - expected.keys(), key=natural_key):
