@@ -47,6 +47,7 @@ test-faults: $(STAMP) ## kills, full disks, damaged files and the like; KILLS=10
 
 bench: $(STAMP) ## time the distance, the combining of checkpoints and gradients, and measure the memory of these
 	$(BIN)/python tests/bench/bench_core.py
+	$(BIN)/python tests/bench/bench_bank.py
 	$(BIN)/python tests/bench/bench_gradient.py
 
 bench-recorder: $(STAMP) ## time what a recorder's save costs a training, against torch.save

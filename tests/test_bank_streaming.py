@@ -196,7 +196,6 @@ def test_rows_are_read_however_they_are_stored(
         assert (rows._offsets is None) == (compression is not None or (chunks is not None and chunks[0] > 1))
         for start, width in ((0, 100), (5, 9), (99, 1), (6, 60)):
             memory = np.full((3, 120), np.nan, np.float32)
-            rows.expect(start, width)
             rows.read(slice(1, 4), start, memory[:, 2 : 2 + width])
             assert np.array_equal(memory[:, 2 : 2 + width], values[1:4, start : start + width])
             assert np.isnan(memory[:, :2]).all()

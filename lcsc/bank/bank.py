@@ -104,8 +104,6 @@ class Bank:
 
             def fill(buffer: NDArray[np.float32], start: int, stop: int) -> None:
                 for segment in segments:
-                    segment.expect(stop, min(stop + wanted, self.P))
-                for segment in segments:
                     segment.fill(buffer, start, stop)
 
             yield from read_ahead(fill, self.K, self.P, wanted)
@@ -140,9 +138,9 @@ class Bank:
             weights[:, columns] = block
         return ResidentBank(self, weights)
 
-    def kept(self, available: int | None = None) -> Bank:
-        """This bank, resident where it takes no more than half of the bytes ``available``, by default what there is."""
-        return self.resident() if fits(self.K, self.P, available) else self
+    def kept(self, allowed: int | None = None) -> Bank:
+        """This bank, resident where it takes at most ``allowed`` bytes; :mod:`lcsc.bank.memory` has the default."""
+        return self.resident() if fits(self.K, self.P, allowed) else self
 
     def flatten(self, state: Mapping[str, torch.Tensor], source: str = "state dict") -> NDArray[np.float32]:
         """The combined tensors of ``state`` as a vector, float32 [P].

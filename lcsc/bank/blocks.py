@@ -36,6 +36,16 @@ class Block(NamedTuple):
         """The block's weights, float32 [K, width]."""
         return self.memory[:, self.offset : self.offset + self.columns.stop - self.columns.start]
 
+    def part(self, columns: slice) -> Block:
+        """Some of the block's columns."""
+        return Block(columns, self.memory, self.offset + columns.start - self.columns.start)
+
+    def shares(self, count: int) -> list[Block]:
+        """Up to ``count`` parts of whole tiles, as even as they go."""
+        start, stop = self.columns.start, self.columns.stop
+        width = -(-(stop - start) // (count * TILE)) * TILE
+        return [self.part(slice(first, min(first + width, stop))) for first in range(start, stop, width)]
+
 
 def read_ahead(
     fill: Callable[[NDArray[np.float32], int, int], None], checkpoints: int, parameters: int, columns: int
@@ -74,14 +84,9 @@ class Tile:
     pieces: tuple[Run, ...]
 
     @property
-    def first(self) -> int:
-        """Where the tile begins in the block's memory."""
-        return self.block.offset + int(self.columns.start) - int(self.block.columns.start)
-
-    @property
     def weights(self) -> NDArray[np.float32]:
         """The tile's weights, float32 [K, width]."""
-        return self.block.memory[:, self.first : self.first + self.columns.stop - self.columns.start]
+        return self.block.part(self.columns).weights
 
     def within(self, piece: Run) -> slice:
         """The columns of ``piece``, counted from the tile's first."""
@@ -116,17 +121,18 @@ def runs_of(bank: Bank, runs: Sequence[Run] | None) -> Sequence[Run]:
 
 def tiles_of(block: Block, runs: Sequence[Run]) -> Iterator[Tile]:
     """The tiles of one block, which begins at a multiple of ``TILE``."""
-    place = bisect_right(runs, block.columns.start, key=lambda run: run[0]) - 1
     for start in range(block.columns.start, block.columns.stop, TILE):
-        stop, pieces = min(start + TILE, block.columns.stop), []
-        while place < len(runs) and runs[place][0] < stop:
-            first, last, row = runs[place]
-            if last > start:
-                pieces.append((max(first, start), min(last, stop), row))
-            if last > stop:
-                break
-            place += 1
-        yield Tile(block, slice(start, stop), tuple(pieces))
+        columns = slice(start, min(start + TILE, block.columns.stop))
+        yield Tile(block, columns, tuple(runs_within(columns, runs)))
+
+
+def runs_within(columns: slice, runs: Sequence[Run]) -> Iterator[Run]:
+    """The parts of ``runs`` that lie in ``columns``, in order."""
+    place = bisect_right(runs, columns.start, key=lambda run: run[0]) - 1
+    while place < len(runs) and runs[place][0] < columns.stop:
+        start, stop, row = runs[place]
+        yield max(start, columns.start), min(stop, columns.stop), row
+        place += 1
 
 
 def _aligned(size: int) -> NDArray[np.float64]:

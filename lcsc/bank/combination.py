@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lcsc.bank import Bank
-from lcsc.bank.blocks import Tile, runs_of, tiles_of
+from lcsc.bank.blocks import Block, Run, runs_of, runs_within, tiles_of
 from lcsc.errors import InputError
 from lcsc.groups import Groups
 
@@ -52,18 +52,22 @@ def combine(
     merged = np.empty((len(values), bank.P), np.float32)
     product = _product(bank.K, len(values))
 
-    def work(some: Sequence[Tile]) -> None:
-        for tile in some:
-            _combine_tile(tile, bank.base_row, rows, merged, product)
+    def work(block: Block) -> None:
+        if product is not None:
+            _multiply(block, runs, bank.base_row, rows, merged, product)
+            return
+        for tile in tiles_of(block, runs):
+            base, differences = tile.differences(bank.base_row)
+            for piece in tile.pieces:
+                part = tile.within(piece)
+                _combine_piece(rows[piece[2]], tile.weights[:, part], base[part], differences[:, part], merged, piece)
 
     with ThreadPoolExecutor(threads) if threads > 1 else nullcontext() as pool:
         for block in bank.stream():
-            found = list(tiles_of(block, runs))
             if pool is None:
-                work(found)
+                work(block)
             else:
-                share = -(-len(found) // threads)
-                list(pool.map(work, [found[start : start + share] for start in range(0, len(found), share)]))
+                list(pool.map(work, block.shares(threads)))
     return merged
 
 
@@ -93,28 +97,43 @@ def _row(values: NDArray[np.float64]) -> _Row:
     return _Row(np.ascontiguousarray(padded), padded.sum(axis=1, keepdims=True), tuple(picks))
 
 
-def _combine_tile(
-    tile: Tile, base_row: int, rows: Sequence[_Row], merged: NDArray[np.float32], product: Product | None
+def _combine_piece(
+    row: _Row,
+    weights: NDArray[np.float32],
+    base: NDArray[np.float64],
+    differences: NDArray[np.float64],
+    merged: NDArray[np.float32],
+    piece: Run,
 ) -> None:
-    formed = None
-    for piece in tile.pieces:
+    """The columns of ``piece``, whose ``base`` [width] and ``differences`` from it [K, width] were formed."""
+    target = merged[:, piece[0] : piece[1]]
+    total = row.factors @ differences
+    total += row.sums * base
+    with np.errstate(over="ignore"):
+        target[:] = total[: len(target)]
+    for m, k in row.picks:
+        target[m] = weights[k]
+
+
+def _multiply(
+    block: Block,
+    runs: Sequence[Run],
+    base_row: int,
+    rows: Sequence[_Row],
+    merged: NDArray[np.float32],
+    product: Product,
+) -> None:
+    """All columns of ``block`` by the compiled product, but single ones: they take another way through the BLAS."""
+    for piece in runs_within(block.columns, runs):
         start, stop, group = piece
-        row, part = rows[group], tile.within(piece)
-        # A single column takes another way through the BLAS.
-        if product is not None and stop - start > 1:
-            sums = row.sums[:, 0]
-            product(
-                tile.block.memory, tile.first + part.start, stop - start, base_row, row.factors, sums, merged, start
-            )
-        else:
-            formed = formed or tile.differences(base_row)
-            base, differences = formed
-            total = row.factors @ differences[:, part]
-            total += row.sums * base[part]
-            with np.errstate(over="ignore"):
-                merged[:, start:stop] = total[: len(merged)]
+        row, part = rows[group], block.part(slice(start, stop))
+        if stop - start == 1:
+            base = part.weights[base_row].astype(np.float64)
+            _combine_piece(row, part.weights, base, part.weights - base, merged, piece)
+            continue
+        product(part.memory, part.offset, stop - start, base_row, row.factors, row.sums[:, 0], merged, start)
         for m, k in row.picks:
-            merged[m, start:stop] = tile.weights[k, part]
+            merged[m, start:stop] = part.weights[k]
 
 
 @cache

@@ -34,15 +34,6 @@ class Extents:
             for place, offset, count in self._pieces(row, start, width):
                 _read(self._handle, line[place : place + count], offset)
 
-    def expect(self, start: int, width: int) -> None:
-        """Tell the system that these columns of all rows come next: the disk then has much to do at once."""
-        if self._offsets is None or not hasattr(os, "posix_fadvise"):
-            return
-        size = self._dataset.dtype.itemsize
-        for row in range(self._dataset.shape[0]):
-            for _, offset, count in self._pieces(row, start, width):
-                os.posix_fadvise(self._handle, offset, count * size, os.POSIX_FADV_WILLNEED)
-
     def _pieces(self, row: int, start: int, width: int) -> list[tuple[int, int, int]]:
         """(place in the row asked for, byte in the file, number of values) of all pieces of columns."""
         assert self._offsets is not None

@@ -13,8 +13,8 @@ TILE = 8192
 COLUMNS = 65_536
 # A block read from the disk is no larger, unless a single tile is. Chosen by measurement: docs/bank.md.
 BLOCK_BYTES = 32 << 20
-# The share of the memory available that a bank may be kept in.
-SHARE = 0.5
+# A machine's free memory is for other jobs, too; what a Slurm job was given is its own, but for imports and images.
+SHARE, OWN_BYTES = 0.5, 1 << 30
 
 _CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
@@ -43,24 +43,23 @@ def block_columns(checkpoints: int, differences: bool = False) -> int:
     return columns
 
 
-def fits(checkpoints: int, parameters: int, available: int | None = None) -> bool:
-    """Whether a bank should be kept in memory: where it takes no more than half of what is ``available``."""
-    found = available_bytes() if available is None else available
-    return resident_bytes(checkpoints, parameters) <= SHARE * found
+def fits(checkpoints: int, parameters: int, allowed: int | None = None) -> bool:
+    """Whether a bank should be kept in memory: where it takes no more than ``allowed``, by default what it may."""
+    return resident_bytes(checkpoints, parameters) <= (allowed_bytes() if allowed is None else allowed)
 
 
-def available_bytes() -> int:
-    """Memory that this process may still take: the machine's, its container's or its Slurm job's, if that is less."""
+def allowed_bytes() -> int:
+    """What a bank may take: half of what the machine or the container has left, and what a Slurm job asked for."""
     return max(0, min(_limits()))
 
 
 def _limits() -> Iterator[int]:
-    yield _of_the_machine()
+    yield int(SHARE * _of_the_machine())
     for limit, used in _CGROUPS:
         if (most := _number(limit)) is not None:
-            yield most - (_number(used) or 0)
-    if (allowed := os.environ.get("SLURM_MEM_PER_NODE", "")).isdecimal() and int(allowed):
-        yield int(allowed) << 20
+            yield int(SHARE * (most - (_number(used) or 0)))
+    if (given := os.environ.get("SLURM_MEM_PER_NODE", "")).isdecimal() and int(given):
+        yield (int(given) << 20) - OWN_BYTES
 
 
 def _of_the_machine() -> int:

@@ -47,12 +47,6 @@ class OpenSegment:
         except OSError as error:
             raise InputError(f"{self.path}: cannot be read ({reason_of(error)}); collect it again") from error
 
-    def expect(self, start: int, stop: int) -> None:
-        """Say that columns ``start`` to ``stop`` are read next."""
-        if stop > start:
-            for rows in self._rows.values():
-                rows.expect(start, stop - start)
-
     def _decode(self, buffer: NDArray[np.float32], start: int, stop: int) -> None:
         width, whole = stop - start, self._count - self._differences
         if self._bits.shape[1] < width:

@@ -1,4 +1,4 @@
-"""Times the Fréchet distance and the combining of checkpoints against the plain ways, in one run, on one thread.
+"""Times the Fréchet distance against clean-fid's, in one run, on one thread.
 
 Run it by `make bench`. Each row's two ways take turns, so that the ratio holds where the machine's speed drifts, and
 what counts is the processor's time, so that it holds where other work runs beside it.
@@ -6,10 +6,8 @@ what counts is the processor's time, so that it holds where other work runs besi
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 
 from lcsc.runtime import limit_threads_before_imports
@@ -18,13 +16,8 @@ limit_threads_before_imports(1)
 
 import numpy as np  # noqa: E402
 import scipy.linalg  # noqa: E402
-import torch  # noqa: E402
 from cleanfid import fid  # noqa: E402
 
-from lcsc.bank import Bank  # noqa: E402
-from lcsc.bank.combination import combine  # noqa: E402
-from lcsc.checkpoints import format_named  # noqa: E402
-from lcsc.collection import collect  # noqa: E402
 from lcsc.metrics.frechet import Reference, feature_statistics, frechet_distance  # noqa: E402
 from lcsc.runtime import deterministic  # noqa: E402
 
@@ -83,42 +76,12 @@ def bench_distance(dimension: int, count: int) -> None:
     print(f"{'':4s}relative difference {abs(found['ours'] / found['theirs'] - 1):.1e}", flush=True)
 
 
-def make_states(count: int, tensors: int, size: int) -> list[dict[str, torch.Tensor]]:
-    """Random checkpoints of ``tensors`` tensors with ``size`` numbers each."""
-    generator = torch.Generator().manual_seed(0)
-    return [{f"layer.{i}": torch.randn(size, generator=generator) for i in range(tensors)} for _ in range(count)]
-
-
-def bench_combination(candidates: int, tensors: int, size: int, count: int) -> None:
-    """Candidates in one pass over a resident bank, against a sum over tensors of state dicts in Python."""
-    states = make_states(count, tensors, size)
-    rows = np.random.default_rng(0).normal(size=(candidates, 1, count))
-    rows += (1 - rows.sum(2, keepdims=True)) / count
-    with tempfile.TemporaryDirectory() as folder:
-        for step, state in enumerate(states, 1):
-            path = Path(folder) / "run" / f"step-{step}.safetensors"
-            format_named("safetensors").write(path, state, {"step": str(step)})
-        bank: Bank = collect(Path(folder) / "run", Path(folder) / "bank").resident()
-
-    def plainly() -> None:
-        for row_ in rows[:, 0]:
-            {name: sum(float(a) * s[name] for a, s in zip(row_, states, strict=True)) for name in states[0]}
-
-    seconds = in_turn(lambda: combine(bank, rows), plainly)
-    row(
-        f"{candidates} candidates of {count} checkpoints, P = {tensors * size / 1e6:.1f} M, {tensors} tensors",
-        seconds,
-    )
-
-
 def main() -> None:
     """Print all comparisons."""
-    print(f"{'':58s} {'lcsc':>13s} {'plain':>13s} {'ratio':>9s}")
+    print(f"{'':58s} {'lcsc':>13s} {'clean-fid':>13s} {'ratio':>9s}")
     with deterministic(1):
         for dimension, count in ((64, 1000), (1280, 1000), (2048, 1000), (2048, 10_000)):
             bench_distance(dimension, count)
-        for candidates in (1, 5, 32):
-            bench_combination(candidates, tensors=500, size=600, count=50)
 
 
 if __name__ == "__main__":
