@@ -8,20 +8,24 @@ import json
 import math
 import os
 import shutil
-import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
 from lcsc.errors import InputError, LcscError, reason_of
-from lcsc.temporary import temporary_beside
+from lcsc.temporary import temporary_beside, temporary_folder_beside
 
 HASH_BLOCK = 1 << 22
 _REPLACED = ".replaced"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Version 2 of a record ends with a checksum of itself.
+VERSIONS = (1, 2)
+CHECKSUM = "record_sha256"
+_written: ContextVar[list[Path] | None] = ContextVar("written", default=None)
 T = TypeVar("T")
 
 
@@ -45,6 +49,7 @@ def replacing(target: Path | str) -> Iterator[Path]:
             _flush(temporary)
             temporary.chmod(0o666 & ~_umask())
             temporary.replace(target)
+            _record([target])
     except OSError as error:
         raise unwritable(target, error, ours=temporary) from error
 
@@ -60,19 +65,17 @@ def replacing_folder(target: Path | str) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         _make_folder(target.parent)
-        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part"))
-        yield temporary
-        _require_no_others(target, temporary)
-        temporary.chmod(0o777 & ~_umask())
-        if target.is_dir():
-            target.replace(temporary / _REPLACED)
-        temporary.replace(target)
-        shutil.rmtree(target / _REPLACED, ignore_errors=True)
+        with temporary_folder_beside(target) as temporary:
+            yield temporary
+            _require_no_others(target, temporary)
+            temporary.chmod(0o777 & ~_umask())
+            if target.is_dir():
+                target.replace(temporary / _REPLACED)
+            temporary.replace(target)
+            shutil.rmtree(target / _REPLACED, ignore_errors=True)
+            _record(path for path in target.rglob("*") if path.is_file())
     except OSError as error:
         raise unwritable(target, error, ours=temporary) from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _require_no_others(target: Path, new: Path) -> None:
@@ -81,6 +84,22 @@ def _require_no_others(target: Path, new: Path) -> None:
     others = {path.name for path in target.iterdir()} - {path.name for path in new.iterdir()} if target.exists() else ()
     if others:
         raise InputError(f"{target}: found {min(others)!r} in it, expected an empty folder; choose another folder")
+
+
+@contextmanager
+def recording_writes() -> Iterator[list[Path]]:
+    """The list of all files that are put in place while the block runs."""
+    written: list[Path] = []
+    token = _written.set(written)
+    try:
+        yield written
+    finally:
+        _written.reset(token)
+
+
+def _record(targets: Iterable[Path]) -> None:
+    if (written := _written.get()) is not None:
+        written.extend(targets)
 
 
 def make_folder(folder: Path) -> None:
@@ -148,22 +167,34 @@ def number_or_none(value: float) -> float | None:
 
 
 def write_json(target: Path | str, value: Any, *, kind: str, indent: int | None = 1) -> None:
-    """Write a record with its format's name, version and the package version to ``target``.
+    """Write a record with its format's name, version, the package version and a checksum to ``target``.
 
     ``kind`` is the format's name, such as ``generation``; ``value`` is a mapping.
     """
     from lcsc import __version__
 
-    record = {"format": f"lcsc-{kind}", "format_version": 1, "lcsc_version": __version__, **value}
+    record = {"format": f"lcsc-{kind}", "format_version": VERSIONS[-1], "lcsc_version": __version__, **value}
+    record[CHECKSUM] = record_checksum(record)
     write_text(target, canonical_json(record, indent) + "\n")
 
 
-def read_json(path: Path | str, *, kind: str, versions: Sequence[int] = (1,)) -> dict[str, Any]:
-    """Read a record that :func:`write_json` wrote, in one of the ``versions`` of its format.
+def record_checksum(record: Mapping[str, Any]) -> str:
+    """Hexadecimal sha256 of all that a record says besides its checksum, as it is read from its file."""
+    text = canonical_json({key: value for key, value in record.items() if key != CHECKSUM})
+    return hash_of(json.loads(text))  # keys that are numbers become texts, which sort otherwise
 
-    Raises :class:`InputError` where the file is missing, is no JSON, or holds another kind of record.
+
+def read_json(path: Path | str, *, kind: str) -> dict[str, Any]:
+    """Read a record that :func:`write_json` wrote.
+
+    Raises :class:`InputError` where the file is missing, is no JSON, holds another kind of record, or was changed
+    since. Records of the first version have no checksum.
     """
-    return parse_json(Path(path), read_text(path, kind=kind), kind=kind, versions=versions)
+    record = parse_json(Path(path), read_text(path, kind=kind), kind=kind, versions=VERSIONS)
+    found = record.pop(CHECKSUM, None)
+    if (found or record["format_version"] == VERSIONS[-1]) and found != record_checksum(record):
+        raise InputError(f"{path}: its content does not match its checksum; it was changed, make it again")
+    return record
 
 
 def read_text(path: Path | str, *, kind: str) -> str:
@@ -172,7 +203,7 @@ def read_text(path: Path | str, *, kind: str) -> str:
     return read_or_refuse(path, lambda: path.read_text(encoding="utf-8"), what=f"an lcsc-{kind} file")
 
 
-def parse_json(path: Path, text: str, *, kind: str, versions: Sequence[int] = (1,)) -> dict[str, Any]:
+def parse_json(path: Path, text: str, *, kind: str, versions: Sequence[int]) -> dict[str, Any]:
     """The record in ``text``, which was read from ``path``; see :func:`read_json`."""
     record = read_or_refuse(path, lambda: json.loads(text), what=f"an lcsc-{kind} file")
     found = record.get("format") if isinstance(record, dict) else type(record).__name__

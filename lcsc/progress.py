@@ -10,6 +10,7 @@ import logging
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from lcsc.errors import LcscError
@@ -29,11 +30,22 @@ def set_up_logging(name: str, log_file: Path | None, quiet: bool = False) -> Non
     if log_file is not None:
         try:
             log_file.parent.mkdir(parents=True, exist_ok=True)
-            to_file = logging.FileHandler(log_file, mode="w", encoding="utf-8")
+            to_file = _LogFile(log_file, mode="w", encoding="utf-8")
         except OSError as error:
             raise LcscError(f"{log_file}: cannot be written ({error.strerror}); choose another --log") from error
         to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logger.addHandler(to_file)
+
+
+class _LogFile(logging.FileHandler):
+    """A log whose disk may become full: lines are lost then, and the work goes on or ends with an error of its own."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the name in logging)
+        pass
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
 
 
 def close_logging() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -29,6 +30,21 @@ def temporary_beside(target: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+@contextmanager
+def temporary_folder_beside(target: Path) -> Iterator[Path]:
+    """The same for an empty folder."""
+    _remove_abandoned(target)
+    path = Path(tempfile.mkdtemp(dir=target.parent, prefix=_prefix(target), suffix=SUFFIX))
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
         os.close(handle)
 
 
@@ -57,7 +73,7 @@ def _remove_if_abandoned(path: Path) -> None:
         handle = os.open(path, os.O_RDWR)  # NFS locks exclusively only what is open for writing
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         finally:
             os.close(handle)
 

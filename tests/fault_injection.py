@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -14,7 +16,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from small_workflow import command, environment, small_config
+from small_workflow import command, environment, run_workflow, small_config
 
 REPORT = "results/tiny/report/report.html"
 # What holds seconds, and so differs from run to run by design. Whatever else stands under results/ must not.
@@ -33,7 +35,7 @@ def fault_config() -> dict[str, Any]:
     """The small workflow with one training and one search: 16 jobs, from images to the report."""
     config = small_config(generations=4, per_round=2)
     defaults = config["defaults"]
-    defaults["train"] |= {"power_ema": [], "continue": 0, "decayed": False}
+    defaults["train"] |= {"power_ema": None, "continue": 0, "decayed": False}
     defaults["baselines"] = {"ema_shaped": [0.8, 0.9], "windows": [3], "post_hoc": []}
     defaults["fine_tune"] = None
     del defaults["searches"]["tensor"]
@@ -175,3 +177,22 @@ def mounted(place: Path, *arguments: str) -> Iterator[Path]:
         yield place
     finally:
         subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A job of the pipeline: its rule, the files and folders that it makes, and the words after `lcsc`."""
+
+    rule: str
+    outputs: tuple[str, ...]
+    words: tuple[str, ...]
+
+
+def steps_of(folder: Path, config: Mapping[str, Any]) -> list[Step]:
+    """All jobs of the pipeline in the order in which Snakemake would run them in ``folder``."""
+    plain = ("--dry-run", "--forceall", "--printshellcmds", "--workflow-profile", "none")
+    said = run_workflow(folder, config, *plain).stdout
+    found = re.findall(
+        r"^rule (\S+):\n(?:.*\n)*?    output: (.+)\n(?:.*\n)*?Shell command: lcsc (.+)$", said, re.MULTILINE
+    )
+    return [Step(rule, tuple(outputs.split(", ")), tuple(shlex.split(words))) for rule, outputs, words in found]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from records import rewrite
 
 from lcsc.files import write_json
 from lcsc.report import ReportInputs
@@ -250,7 +251,7 @@ def draw_fresh_noise(path: Path) -> None:
     record = json.loads(path.read_text())
     for place, candidate in enumerate(record["candidates"] if record["generation"] else ()):
         candidate["noise"] = record["generation"] * len(record["candidates"]) + place
-    path.write_text(json.dumps(record))
+    rewrite(path, record)
 
 
 def write_samples(folder: Path, names: Sequence[str]) -> Path:

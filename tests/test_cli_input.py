@@ -289,11 +289,9 @@ class TestMissing:
         assert lcsc("search", *common, "--reference", "nope.h5") == 2
         assert "nope.h5: not found; expected lcsc reference statistics" in only_line(capsys)
 
-    def test_a_file_is_no_bank(self, given, capsys):
-        assert lcsc("verify", given) == 2
-        assert f"{given}: found a file, expected a bank" in only_line(capsys)
+    def test_what_is_not_there_is_not_verified(self, given, capsys):
         assert lcsc("verify", given.parent / "nope") == 2
-        assert "nope/index.json: not found" in only_line(capsys)
+        assert "nope: not found; expected a file, a bank, or a folder of results" in only_line(capsys)
 
 
 def test_pickled_code_is_refused_in_one_line_without_warnings(tmp_path):

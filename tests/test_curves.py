@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from bench import bench_search
+from records import rewrite
 from report_records import LEVELS, SEARCH_LEVELS, make_run
 
 from lcsc.cli import main
@@ -110,7 +111,7 @@ def test_the_shown_fine_tuning_is_the_one_whose_weights_the_evaluation_has(tmp_p
     method = {**record["methods"][0], "name": "tuned", "family": "tuned"}
     method["weights"] = {"kind": "file", "path": "results/a/tune/other/weights/x.safetensors", "sha256": "0"}
     record["methods"].append(method)
-    (folder / "evaluation.json").write_text(json.dumps(record))
+    rewrite(folder / "evaluation.json", record)
     shown = read_run(folder).shown("tuned")
     assert shown is not None
     assert shown.name == "other"
@@ -173,5 +174,5 @@ def make_plain(tmp_path: Path, steps: int, level: float) -> Path:
         if method["name"] == "ema":
             for column in method["columns"].values():
                 column["mean"] *= level
-    (folder / "evaluation.json").write_text(json.dumps(record))
+    rewrite(folder / "evaluation.json", record)
     return folder

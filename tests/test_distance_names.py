@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from records import rewrite
 from report_records import make_run
 from stand_ins import torchscript_inception
 from test_inception import settings
@@ -35,7 +36,7 @@ def inputs(tmp_path_factory):
     for column in record["columns"]:
         if column["extractor"] == "cnn":
             column["measure"], column["label"] = "FID (clean)", column["label"].replace("FD (cnn)", "FID (clean)")
-    made.evaluation.write_text(json.dumps(record))
+    rewrite(made.evaluation, record)
     return made
 
 

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from records import rewrite
 
 from lcsc.errors import InputError, LcscError
 from lcsc.evaluation import Score
@@ -86,7 +87,7 @@ def test_a_changed_generation_breaks_the_chain(tmp_path):
     path = generation_path(tmp_path, 1)
     record = json.loads(path.read_text())
     record["candidates"][0]["score"] += 1.0
-    path.write_text(json.dumps(record))
+    rewrite(path, record)
     with pytest.raises(InputError, match=r"generation-0002\.json: does not follow generation 1"):
         run(tmp_path, [(3, 1)])
 

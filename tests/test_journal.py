@@ -9,7 +9,7 @@ import pytest
 from lcsc.errors import LcscError
 from lcsc.evaluation import Score
 from lcsc.search.base import Candidate
-from lcsc.search.journal import Journal
+from lcsc.search.journal import Journal, damaged_lines
 
 PROTOCOL = "p" * 64
 
@@ -34,11 +34,22 @@ def test_a_line_cut_off_by_a_kill_is_skipped(tmp_path):
     journal.add(candidate(0.25), Score(1.5))
     journal.add(candidate(0.5), Score(2.5))
     journal.path.write_bytes(journal.path.read_bytes()[:-20])
+    assert damaged_lines(journal.path.read_bytes()) == [2]
     again = Journal(tmp_path, PROTOCOL)
     assert again.get(candidate(0.25)) == Score(1.5)
     assert again.get(candidate(0.5)) is None
     again.add(candidate(0.5), Score(2.5))
     assert Journal(tmp_path, PROTOCOL).get(candidate(0.5)) == Score(2.5)
+    assert damaged_lines(journal.path.read_bytes()) == []
+
+
+def test_a_whole_line_that_lacks_its_end_alone_is_kept(tmp_path):
+    journal = Journal(tmp_path, PROTOCOL)
+    journal.add(candidate(0.25), Score(1.5))
+    before = journal.path.read_bytes()
+    journal.path.write_bytes(before[:-1])
+    assert Journal(tmp_path, PROTOCOL).get(candidate(0.25)) == Score(1.5)
+    assert journal.path.read_bytes() == before
 
 
 def test_every_flipped_byte_is_noticed(tmp_path):
@@ -49,6 +60,7 @@ def test_every_flipped_byte_is_noticed(tmp_path):
         damaged = bytearray(content)
         damaged[position] ^= 1
         journal.path.write_bytes(bytes(damaged))
+        assert damaged_lines(bytes(damaged)) == [1], position
         found = Journal(tmp_path, PROTOCOL).get(candidate(0.25))
         assert found in (None, Score(1.5)), position
 

@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from records import rewrite
 from report_records import JOINT, STEPS, ema_row, make_run, searched_row
 
 from lcsc.errors import InputError
@@ -356,7 +357,7 @@ def test_a_method_has_one_look_whatever_else_is_shown() -> None:
 def change(path: Path, edit: Callable[[dict[str, Any]], object]) -> None:
     record = json.loads(path.read_text())
     edit(record)
-    path.write_text(json.dumps(record))
+    rewrite(path, record)
 
 
 BROKEN: list[tuple[str, Callable[[dict[str, Any]], object], str]] = [

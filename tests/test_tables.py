@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from records import rewrite
 from report_records import GUARDS, KEYS, LEVELS, REAL_GUARD, columns_of, guard_record, make_run
 
 from lcsc.report.figures.labels import spread_apart
@@ -252,14 +253,14 @@ def test_the_spread_is_the_larger_of_blocks_and_jackknife_and_the_verdict_uses_i
     for method in record["methods"]:
         method["columns"]["mlp/held-out"] |= {"mean": 50.0 if method["name"] == "ema" else 47.1, "spread": blocks}
         method["guards"]["mlp"]["jackknife"]["held-out"]["spread"] = 2.0
-    inputs.evaluation.write_text(json.dumps(record))
+    rewrite(inputs.evaluation, record)
     evaluation = read_evaluation(inputs.evaluation)
     assert evaluation.method("evolution").columns["mlp/held-out"].spread == expected
     result = headline(evaluation, [read_selection(path, 40) for path in inputs.selections])
     assert "LCSC (evolution) is level with the best EMA" in result.sentence  # 2.9 apart: below by the blocks alone
     for method in record["methods"]:
         method["guards"]["mlp"]["jackknife"]["held-out"] = None  # too few images for it
-    inputs.evaluation.write_text(json.dumps(record))
+    rewrite(inputs.evaluation, record)
     assert read_evaluation(inputs.evaluation).method("evolution").columns["mlp/held-out"].spread == blocks
 
 
@@ -270,7 +271,7 @@ def test_inception_scores_stand_where_an_extractor_knows_classes(tmp_path: Path)
     for place, method in enumerate(record["methods"]):
         method["guards"]["cnn"]["inception_score"] = {"mean": 5.0 + place, "spread": 0.1}
     record["guards"]["real"]["cnn"]["inception_score"] = {"mean": 9.5, "spread": 0.2}
-    inputs.evaluation.write_text(json.dumps(record))
+    rewrite(inputs.evaluation, record)
     evaluation = read_evaluation(inputs.evaluation)
     table = guards_table(evaluation)
     place = [heading.key for heading in table.headings].index("cnn/is")

@@ -177,5 +177,5 @@ def _add_reporting(commands: Any) -> None:
     parser.add_argument("--run", dest="run_name", metavar="NAME", required=True)
     parser.add_argument("--step", required=True, help="the step's name, such as train")
     parser.add_argument("--name", help="the entry's name, where a run has several")
-    parser = command(commands, "verify", "check every checksum of a bank", settings=False)
-    parser.add_argument("bank", type=Path)
+    parser = command(commands, "verify", "check that files are as they were written, byte for byte", settings=False)
+    parser.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="a file, a bank, a run's folder, results/")

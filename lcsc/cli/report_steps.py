@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from lcsc.checksums import summed
 from lcsc.cli.settings import measured, step_settings_of
 from lcsc.progress import logger
 from lcsc.runtime import limit_threads_before_imports
@@ -27,7 +28,8 @@ def report(options: argparse.Namespace) -> None:
             merged=str(options.merged),
             recipe=str(options.recipe),
         )
-        make_report(inputs, options.output, options.figures)
+        with summed(options.output):
+            make_report(inputs, options.output, options.figures)
     logger.info("wrote %s", options.output)
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lcsc.checksums import summed
 from lcsc.cli.settings import Cost, measured, step_settings_of
 from lcsc.devices import device_of_job
 from lcsc.errors import InputError
@@ -207,5 +208,5 @@ def _record_of(path: Path, kind: str, context: Context) -> dict[str, Any]:
 def _write_samples(options: argparse.Namespace, names: list[str], images: Any) -> None:
     import numpy as np
 
-    with replacing(options.samples) as temporary, temporary.open("wb") as stream:
+    with summed(options.samples), replacing(options.samples) as place, place.open("wb") as stream:
         np.savez(stream, names=np.asarray(names), images=images)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from lcsc.checksums import summed
 from lcsc.cli.settings import Cost, measured, step_settings_of
 from lcsc.devices import device_of_job
 from lcsc.errors import InputError
@@ -28,7 +29,7 @@ def data(options: argparse.Namespace) -> None:
     limit_threads_before_imports(1)
     from lcsc.data import prepare
 
-    with measured("data", options):
+    with measured("data", options), summed(options.output / "images"):
         prepare(settings, options.output)
     logger.info("wrote %s", options.output)
 
@@ -80,7 +81,7 @@ def extractor(options: argparse.Namespace) -> None:
         )
     with measured(f"extractor-{settings['name']}", options) as cost:
         threads = _prepare(settings, cost, options)
-        with deterministic(threads):
+        with deterministic(threads), summed(options.output):
             if trained:
                 from lcsc.data import load_part
                 from lcsc.training.classifier import train_extractor
@@ -111,7 +112,7 @@ def reference(options: argparse.Namespace) -> None:
         from lcsc.published import import_reference
         from lcsc.reference import build_reference
 
-        with deterministic(threads):
+        with deterministic(threads), summed(options.output):
             if options.published:
                 import_reference(settings, options.published, options.extractor, options.output)
             else:
@@ -168,8 +169,9 @@ def export(options: argparse.Namespace) -> None:
         require_bank(str(best.get("bank")), bank.identity, ", ".join(map(str, options.selection)))
         rows = np.asarray(chosen["coefficients"])
         where = {"output": options.output, "native": options.native}
-        recipe = export_merged(bank, rows, best["groups"], **where, recipe_extra=extra)
-        write_recipe(recipe, options.recipe)
+        with summed(options.output):
+            recipe = export_merged(bank, rows, best["groups"], **where, recipe_extra=extra)
+            write_recipe(recipe, options.recipe)
     logger.info("wrote %s (%s)", options.output, best["search"])
 
 
@@ -190,11 +192,17 @@ def merge(options: argparse.Namespace) -> None:
 
 def verify(options: argparse.Namespace) -> None:
     """``lcsc verify``."""
-    from lcsc.bank import Bank
+    limit_threads_before_imports(1)
+    from lcsc.verification import verify as check
 
-    bank = Bank.open(options.bank)
-    bank.verify()
-    logger.info("%s: all %d checkpoints are as they were collected", options.bank, bank.K)
+    outcome = check(options.paths)
+    for path in outcome.unknown:
+        logger.info("%s: no checksum names it", path)
+    for problem in outcome.problems[:-1]:
+        logger.error("error: %s", problem)
+    if outcome.problems:
+        raise InputError(outcome.problems[-1])
+    logger.info("%d files are as they were written, %d have no checksum", outcome.checked, len(outcome.unknown))
 
 
 def settings(options: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from lcsc.errors import InputError
 from lcsc.files import hash_of, read_or_refuse, replacing
 from lcsc.metrics.frechet import Reference, Statistics
+from lcsc.streams import DeferredErrors
 
 FORMAT, FORMAT_VERSION = "lcsc-reference", 1
 ABOUT = ("data", "part", "extractor", "extractor_sha256", "resize")
@@ -36,16 +37,16 @@ def write_reference(path: Path, reference: Reference, about: Mapping[str, str]) 
     from lcsc import __version__
 
     statistics = reference.statistics
-    with replacing(path) as temporary, _new_hdf5(temporary) as file:
+    with (
+        replacing(path) as temporary,
+        DeferredErrors(temporary) as stream,
+        h5py.File(stream, "w", track_order=True) as file,
+    ):
         file.attrs.update({"format": FORMAT, "format_version": FORMAT_VERSION, "lcsc_version": __version__})
         file.attrs.update({"count": statistics.count, **{key: about[key] for key in ABOUT}})
         file.attrs.update({key: about[key] for key in OPTIONAL if key in about})
         for name, values in _arrays(reference).items():
             file.create_dataset(name, data=values, track_times=False)
-
-
-def _new_hdf5(path: Path) -> h5py.File:
-    return h5py.File(path, "w", track_order=True, locking=False)  # the temporary file has a lock of ours
 
 
 def read_reference(path: Path) -> ReferenceFile:

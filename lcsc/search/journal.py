@@ -79,10 +79,21 @@ class Journal:
     def _read(self) -> None:
         content = _content(self.path)
         damaged = self._take(content)
-        if content and not content.endswith(b"\n"):  # cut off by a kill: the next record starts a line of its own
+        last = content.rpartition(b"\n")[2]
+        if last and _valid_record(last, self._key):
             self._append(b"\n")
+        elif last:  # cut off by a kill
+            self._cut(len(content) - len(last))
         if damaged:
             logger.warning("%s: %d damaged line(s) skipped; those candidates are scored again", self.path, damaged)
+
+    def _cut(self, length: int) -> None:
+        try:
+            os.truncate(self.path, length)
+        except OSError as error:
+            raise LcscError(
+                f"{self.path}: cannot be written ({error.strerror}); make it writable, then start again"
+            ) from error
 
     def _take(self, content: bytes) -> int:
         """Learn all scores in the lines of a file; returns how many lines are damaged."""
@@ -113,11 +124,29 @@ def _check(record: dict[str, Any]) -> str:
     return hashlib.sha256(canonical_json(record).encode()).hexdigest()[:16]
 
 
+def damaged_lines(content: bytes) -> list[int]:
+    """The lines of a journal, counted from 1, that are not as they were written; a last one that was cut off, too."""
+    lines = content.split(b"\n")
+    damaged = [number for number, line in enumerate(lines[:-1], 1) if not _as_written(line)]
+    return damaged + [len(lines)] * bool(lines[-1])
+
+
+def _as_written(line: bytes) -> bool:
+    record = _checked_record(line)
+    return record is not None and canonical_json({**record, "check": _check(record)}).encode() == line
+
+
 def _valid_record(line: bytes, key: str) -> dict[str, Any] | None:
+    record = _checked_record(line)
+    return record if record is not None and record["key"] == key else None
+
+
+def _checked_record(line: bytes) -> dict[str, Any] | None:
+    """The record in a line whose check sum is right."""
     try:
         record = json.loads(line)
         check = record.pop("check")
-        valid = check == _check(record) and record["key"] == key
+        valid = check == _check(record) and "key" in record
     except (ValueError, KeyError, AttributeError, TypeError):
         return None
     return record if valid else None

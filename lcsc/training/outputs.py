@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from lcsc.checkpoints.safetensors_files import SafetensorsFormat
-from lcsc.files import make_folder, sha256_of
+from lcsc.files import make_folder, sha256_of, unwritable
 from lcsc.layout import ema_name, sortable
 from lcsc.training.ema import EMATracker
 
@@ -54,7 +54,11 @@ def save(output: Path, path: Path, tensors: Mapping[str, torch.Tensor], step: in
     """Write ``tensors`` to ``path`` below ``output`` with their metadata; the manifest's entry."""
     facts = {"step": step, **more}
     SafetensorsFormat().write(path, tensors, {key: str(value) for key, value in facts.items()})
-    return {"file": path.relative_to(output).as_posix(), "sha256": sha256_of(path), **facts}
+    try:
+        digest = sha256_of(path)
+    except OSError as error:  # another training that began in this folder has removed it
+        raise unwritable(path, error) from error
+    return {"file": path.relative_to(output).as_posix(), "sha256": digest, **facts}
 
 
 def state_of(network: nn.Module, averages: Sequence[torch.Tensor] = ()) -> dict[str, torch.Tensor]:
@@ -76,4 +80,4 @@ def clear(output: Path) -> None:
     (output / STATE).unlink(missing_ok=True)
     for pattern in (f"{CHECKPOINTS}/step-*", f"{EMAS}/rate-*", f"{POWER}/sigma-*"):
         for path in output.glob(f"{pattern}.safetensors"):
-            path.unlink()
+            path.unlink(missing_ok=True)

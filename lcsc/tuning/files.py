@@ -150,7 +150,7 @@ def _clear(output: Path) -> None:
     make_folder(output / WEIGHTS)
     (output / MANIFEST).unlink(missing_ok=True)
     for path in (output / WEIGHTS).glob("rate-*.safetensors"):
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def state_dict(bank: Bank, vector: NDArray[Any]) -> dict[str, torch.Tensor]:

@@ -1,0 +1,82 @@
+"""`lcsc verify` finds every changed byte, in files of all kinds; truncated and foreign files are named in one line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lcsc.verification import verify
+
+pytestmark = pytest.mark.faults
+
+TRIES = 1000
+SEED = 17
+
+
+@pytest.fixture
+def kinds(finished: Callable[..., Path]) -> dict[str, list[Path]]:
+    """All files of a finished run by kind: the folder's name, and how the file's name ends."""
+    root = finished() / "results"
+    assert verify([root]).problems == []
+    found: dict[str, list[Path]] = {}
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and not path.name.startswith("."):
+            found.setdefault(kind_of(path), []).append(path)
+    return found
+
+
+def kind_of(path: Path) -> str:
+    return f"{path.parent.name}/*{path.suffix}"
+
+
+def test_every_file_of_a_run_has_a_checksum(kinds: dict[str, list[Path]]) -> None:
+    outcome = verify(path for paths in kinds.values() for path in paths)
+    assert outcome.unknown == []
+    assert outcome.checked == sum(map(len, kinds.values()))
+
+
+def test_every_single_flipped_byte_is_found(kinds: dict[str, list[Path]]) -> None:
+    random, found, tried = np.random.default_rng(SEED), Counter[str](), Counter[str]()
+    names = sorted(kinds)
+    for number in range(TRIES):
+        kind = names[number % len(names)]
+        path = kinds[kind][random.integers(len(kinds[kind]))]
+        whole = path.read_bytes()
+        changed = bytearray(whole)
+        changed[random.integers(len(whole))] ^= random.integers(1, 256)
+        path.write_bytes(bytes(changed))
+        problems = verify([path]).problems
+        path.write_bytes(whole)
+        tried[kind] += 1
+        found[kind] += bool(problems) and all("\n" not in problem for problem in problems)
+    print(f"{found.total()} of {tried.total()} found, of {len(names)} kinds: {', '.join(names)}")
+    assert found == tried
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_truncated_files_are_named(kinds: dict[str, list[Path]], share: float) -> None:
+    """Nothing left, half of it, all but the last byte."""
+    for kind, paths in kinds.items():
+        whole = paths[0].read_bytes()
+        paths[0].write_bytes(whole[: int(share * (len(whole) - 1))])
+        problems = verify([paths[0]]).problems
+        paths[0].write_bytes(whole)
+        assert len(problems) == (0 if kind == "journal/*.jsonl" and share == 0.0 else 1), (kind, problems)
+        assert all("\n" not in problem for problem in problems)
+
+
+def test_files_of_another_kind_are_named(kinds: dict[str, list[Path]]) -> None:
+    """Each kind's file with the content of the next kind's."""
+    names = sorted(kinds)
+    contents = {name: kinds[name][0].read_bytes() for name in names}
+    for name, other in zip(names, names[1:] + names[:1], strict=True):
+        path = kinds[name][0]
+        path.write_bytes(contents[other])
+        problems = verify([path]).problems
+        path.write_bytes(contents[name])
+        assert problems or contents[name] == contents[other], (name, other)
+        assert all("\n" not in problem for problem in problems)
