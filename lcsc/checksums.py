@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lcsc.errors import InputError
-from lcsc.files import inside, read_text, recording_writes, sha256_of, write_text
+from lcsc.files import inside, read_text, sha256_of, write_text
+from lcsc.temporary import recording_writes
 
 SUFFIX = ".sha256"
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\n\\]+)")

@@ -10,14 +10,13 @@ import os
 import shutil
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
 from lcsc.errors import InputError, LcscError, reason_of
-from lcsc.temporary import temporary_beside, temporary_folder_beside
+from lcsc.temporary import record_writes, temporary_beside, temporary_folder_beside
 
 HASH_BLOCK = 1 << 22
 _REPLACED = ".replaced"
@@ -25,7 +24,6 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Version 2 of a record ends with a checksum of itself.
 VERSIONS = (1, 2)
 CHECKSUM = "record_sha256"
-_written: ContextVar[list[Path] | None] = ContextVar("written", default=None)
 T = TypeVar("T")
 
 
@@ -49,7 +47,7 @@ def replacing(target: Path | str) -> Iterator[Path]:
             _flush(temporary)
             temporary.chmod(0o666 & ~_umask())
             temporary.replace(target)
-            _record([target])
+            record_writes([target])
     except OSError as error:
         raise unwritable(target, error, ours=temporary) from error
 
@@ -73,7 +71,7 @@ def replacing_folder(target: Path | str) -> Iterator[Path]:
                 target.replace(temporary / _REPLACED)
             temporary.replace(target)
             shutil.rmtree(target / _REPLACED, ignore_errors=True)
-            _record(path for path in target.rglob("*") if path.is_file())
+            record_writes(path for path in target.rglob("*") if path.is_file())
     except OSError as error:
         raise unwritable(target, error, ours=temporary) from error
 
@@ -84,22 +82,6 @@ def _require_no_others(target: Path, new: Path) -> None:
     others = {path.name for path in target.iterdir()} - {path.name for path in new.iterdir()} if target.exists() else ()
     if others:
         raise InputError(f"{target}: found {min(others)!r} in it, expected an empty folder; choose another folder")
-
-
-@contextmanager
-def recording_writes() -> Iterator[list[Path]]:
-    """The list of all files that are put in place while the block runs."""
-    written: list[Path] = []
-    token = _written.set(written)
-    try:
-        yield written
-    finally:
-        _written.reset(token)
-
-
-def _record(targets: Iterable[Path]) -> None:
-    if (written := _written.get()) is not None:
-        written.extend(targets)
 
 
 def make_folder(folder: Path) -> None:

@@ -10,11 +10,13 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
 SUFFIX = ".part"
+_written: ContextVar[list[Path] | None] = ContextVar("written", default=None)
 
 
 @contextmanager
@@ -80,3 +82,20 @@ def _remove_if_abandoned(path: Path) -> None:
 
 def _prefix(target: Path) -> str:
     return f".{target.name}."
+
+
+@contextmanager
+def recording_writes() -> Iterator[list[Path]]:
+    """The list of all files that take their places while the block runs."""
+    written: list[Path] = []
+    token = _written.set(written)
+    try:
+        yield written
+    finally:
+        _written.reset(token)
+
+
+def record_writes(targets: Iterable[Path]) -> None:
+    """Say to the block that asked for it which files have taken their places."""
+    if (written := _written.get()) is not None:
+        written.extend(targets)

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from records import rewrite
 from tiny import EXTRACTOR, SCORING, TRAINING
 
 from lcsc.cli import build_parser, main
@@ -238,7 +239,7 @@ def test_held_out_statistics_and_chains_of_another_bank_are_refused(tiny_run, tm
     assert "found statistics of the held-out images" in one_error_line(capsys)
     assert lcsc("search", *measures(tiny_run), *common, "--count", 1, "--output", tmp_path / "a") == 0
     path = tmp_path / "a" / "generation-0000.json"
-    path.write_text(path.read_text().replace(tiny_run.bank.identity, "0" * 64))
+    rewrite(path, {**json.loads(path.read_text()), "bank": "0" * 64})
     chosen = settings(**SCORING, images=60, name="evolution", finalists=2)
     output = ["--output", tmp_path / "selection.json"]
     assert lcsc("select", *measures(tiny_run), *chosen, "--generations", path, *output) == 2

@@ -103,6 +103,21 @@ def test_a_foreign_json_file_is_named(run, content):
     assert "x.json: " in only_problem(run)
 
 
+def test_a_json_file_of_a_code_base_is_checked_by_what_names_it(run):
+    config = run / "native" / "config.json"
+    with summed(run / "merged.safetensors"):
+        write_bytes(config, b'{"layers": 3}')
+    assert verify([run]).problems == []
+    assert verify([config]).checked == 1
+    flip(config, 11)
+    assert "config.json: found sha256" in only_problem(run)
+
+
+def test_a_record_of_another_kind_than_its_name_is_refused(run):
+    (run / "evaluation.json").write_bytes((run / "train/manifest.json").read_bytes())
+    assert "evaluation.json: holds a record of kind 'training', expected 'evaluation'" in only_problem(run)
+
+
 def test_what_no_checksum_names_is_counted_apart(run):
     (run / "notes.txt").write_text("mine")
     outcome = verify([run])

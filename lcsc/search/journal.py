@@ -7,7 +7,6 @@ fail their check sum and count as not there. Jobs that run at once write a file 
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -65,12 +64,11 @@ class Journal:
         try:
             handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
             try:
-                written = os.write(handle, line)
+                while line:  # what was not written at once has no space, and the system says why
+                    line = line[os.write(handle, line) :]
                 os.fsync(handle)
             finally:
                 os.close(handle)
-            if written != len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise LcscError(
                 f"{self.path}: cannot be written ({error.strerror}); free space, then start again"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from lcsc import checksums
 from lcsc.errors import InputError
 from lcsc.files import sha256_of, unreadable
 from lcsc.verification.journals import check_journal
-from lcsc.verification.records import check_record
+from lcsc.verification.records import ForeignError, check_record
 
 # What a file holds beyond itself: checksums of others, by path.
 Names = dict[Path, str]
@@ -25,11 +26,16 @@ _ABOVE = 3
 
 @dataclass
 class Outcome:
-    """What was found: how many files are whole, a line for each that is not, and files of which nothing is known."""
+    """What was found: the files that are whole, a line for each that is not, and files of which nothing is known."""
 
-    checked: int = 0
+    whole: set[Path] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
     unknown: list[Path] = field(default_factory=list)
+
+    @property
+    def checked(self) -> int:
+        """How many files are whole."""
+        return len(self.whole)
 
 
 def verify(paths: Iterable[Path]) -> Outcome:
@@ -40,17 +46,25 @@ def verify(paths: Iterable[Path]) -> Outcome:
     Raises :class:`InputError` where a path does not exist.
     """
     outcome = Outcome()
-    files = sorted({file for path in paths for file in _files(path)})
     named: Names = {}
-    for file in files:
-        named |= _check(file, outcome)
-    known = set(named) | {file for file in files if file.suffix in _CHECKS}
-    for file in files:
-        if file not in known:
+    others: dict[Path, str | None] = {}  # files that hold no checksum, with what is wrong if nothing names them
+    for file in sorted({file for path in paths for file in _files(path)}):
+        try:
+            named |= _CHECKS[file.suffix](file)
+            outcome.whole.add(file)
+        except (KeyError, ForeignError) as error:
+            others[file] = str(error) if isinstance(error, ForeignError) else None
+        except InputError as error:
+            outcome.problems.append(str(error))
+    for file in others:
+        if file not in named:
             named |= {path: sha for path, sha in _named_above(file).items() if path == file}
     for file in sorted(named):
         _compare(file, named[file], outcome)
-    outcome.unknown += [file for file in files if file not in named and file.suffix not in _CHECKS]
+    for file, problem in others.items():
+        if file not in named:
+            outcome.unknown += [file] * (problem is None)
+            outcome.problems += [problem] * (problem is not None)
     return outcome
 
 
@@ -63,27 +77,14 @@ def _files(path: Path) -> Sequence[Path]:
     return [file for file in found if not any(part.startswith(".") for part in file.relative_to(path).parts)]
 
 
-def _check(file: Path, outcome: Outcome) -> Names:
-    """Check a file that holds checksums; those of other files in it, none where it is no such file or damaged."""
-    check = _CHECKS.get(file.suffix)
-    if check is None:
-        return {}
-    try:
-        named = check(file)
-    except InputError as error:
-        outcome.problems.append(str(error))
-        return {}
-    outcome.checked += 1
-    return named
-
-
 def _named_above(file: Path) -> Names:
     """What the indices, manifests and checksums beside ``file``, and in the folders above, name."""
     named: Names = {}
     for folder in file.parents[:_ABOVE]:
         holders = [folder / "index.json", folder / "manifest.json", *folder.glob(f"*{checksums.SUFFIX}")]
         for holder in filter(Path.is_file, holders):
-            named |= _check(holder, Outcome())
+            with suppress(InputError):  # of which the file itself is not to blame
+                named |= _CHECKS[holder.suffix](holder)
     return named
 
 
@@ -95,5 +96,5 @@ def _compare(file: Path, expected: str, outcome: Outcome) -> None:
         return
     if found != expected:
         outcome.problems.append(f"{file}: found sha256 {found}, expected {expected}; it was changed, make it again")
-    elif file.suffix not in _CHECKS:
-        outcome.checked += 1
+    else:
+        outcome.whole.add(file)

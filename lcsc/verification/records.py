@@ -12,13 +12,19 @@ from lcsc.errors import InputError
 from lcsc.files import CHECKSUM, canonical_json, inside, read_json, read_text, sha256_of
 
 Record = Mapping[str, Any]
+# Records that are called by their kind; generations have their number behind it.
+_CALLED = ("baselines", "evaluation", "generation", "recipe", "selection", "trace")
+
+
+class ForeignError(InputError):
+    """A JSON file that holds no record of this package."""
 
 
 def check_record(path: Path) -> dict[Path, str]:
     """Check the record in ``path``; the checksums of other files in it, by path.
 
-    Raises :class:`InputError` where it is no record of this package, was changed, or does not follow from the
-    generation before it, the bank of its run, or the recipe of its merged checkpoint.
+    Raises :class:`ForeignError` where it is no record of this package, :class:`InputError` where it is another one than
+    its name says, was changed, or does not follow from the generation before it or the bank of its run.
     """
     kind = _kind(path)
     if kind == "bank":
@@ -35,10 +41,13 @@ def _kind(path: Path) -> str:
     try:
         name = str(json.loads(text)["format"])
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: is no record of lcsc, or was changed; make it again") from error
+        raise ForeignError(f"{path}: is no record of lcsc, or was changed; make it again") from error
     if not name.startswith("lcsc-"):
-        raise InputError(f"{path}: found format {name!r}, expected a record of lcsc; remove it, or make it again")
-    return name.removeprefix("lcsc-")
+        raise ForeignError(f"{path}: found format {name!r}, expected a record of lcsc; remove it, or make it again")
+    kind, called = name.removeprefix("lcsc-"), path.stem.partition("-")[0]
+    if called in _CALLED and called != kind:
+        raise InputError(f"{path}: holds a record of kind {kind!r}, expected {called!r}; make it again")
+    return kind
 
 
 def _check_spelling(path: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fault_injection import Undisturbed, fault_config
+from fault_injection import Step, Undisturbed, fault_config, steps_of
 from small_workflow import run_workflow
 
 
@@ -27,6 +27,12 @@ def undisturbed_run(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
 def undisturbed(undisturbed_run: Undisturbed) -> Path:
     """The folder of the undisturbed run."""
     return undisturbed_run.folder
+
+
+@pytest.fixture(scope="session")
+def steps(undisturbed: Path) -> list[Step]:
+    """All jobs of the pipeline, in an order in which they can run."""
+    return steps_of(undisturbed, fault_config())
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from lcsc.verification import verify
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 
 TRIES = 1000
 SEED = 17

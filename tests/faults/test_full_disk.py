@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fault_injection import Step, fault_config, mounted, results_of, steps_of
+from fault_injection import Step, mounted, results_of
 
 from lcsc.cli import main
 
@@ -22,11 +22,6 @@ pytestmark = pytest.mark.faults
 
 PAGE = 4096
 SIZE = 64 << 20
-
-
-@pytest.fixture(scope="module")
-def steps(undisturbed: Path) -> list[Step]:
-    return steps_of(undisturbed, fault_config())
 
 
 @contextmanager

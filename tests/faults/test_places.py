@@ -17,7 +17,6 @@ from fault_injection import (
     mounted,
     results_of,
     running,
-    steps_of,
 )
 from small_workflow import environment, run_workflow
 
@@ -47,10 +46,12 @@ def test_a_second_snakemake_is_told_to_wait_and_the_first_goes_on(finished: Fini
 
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("rule", AT_ONCE)
-def test_two_steps_by_hand_write_the_same_bytes(finished: Finished, undisturbed: Path, rule: str) -> None:
+def test_two_steps_by_hand_write_the_same_bytes(
+    finished: Finished, steps: list[Step], undisturbed: Path, rule: str
+) -> None:
     """The same command twice at once; one of them may refuse in one line, and what is there in the end is whole."""
     folder = finished()
-    step = next(step for step in steps_of(undisturbed, fault_config()) if step.rule == rule)
+    step = next(step for step in steps if step.rule == rule)
     for journal in folder.glob("results/*/search/*/journal"):
         shutil.rmtree(journal)
     for output in map(folder.joinpath, step.outputs):
