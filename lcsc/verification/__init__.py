@@ -63,8 +63,10 @@ def verify(paths: Iterable[Path]) -> Outcome:
         _compare(file, named[file], outcome)
     for file, problem in others.items():
         if file not in named:
-            outcome.unknown += [file] * (problem is None)
-            outcome.problems += [problem] * (problem is not None)
+            if problem is None:
+                outcome.unknown.append(file)
+            else:
+                outcome.problems.append(problem)
     return outcome
 
 
