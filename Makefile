@@ -49,6 +49,7 @@ bench: $(STAMP) ## time the distance, the combining of checkpoints and gradients
 	$(BIN)/python tests/bench/bench_core.py
 	$(BIN)/python tests/bench/bench_bank.py
 	$(BIN)/python tests/bench/bench_gradient.py
+	$(BIN)/python tests/bench/bench_evaluation.py
 
 bench-recorder: $(STAMP) ## time what a recorder's save costs a training, against torch.save
 	$(BIN)/python tests/bench/bench_recorder.py
