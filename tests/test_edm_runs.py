@@ -21,6 +21,7 @@ from lcsc.collection import collect
 from lcsc.errors import InputError
 from lcsc.export import export_merged, merge_from_recipe, read_recipe
 
+in_a_process = edm._worker
 SOURCE = """
 import torch
 
@@ -95,12 +96,27 @@ def save_run(folder: Path, kind: Any) -> dict[str, dict[str, torch.Tensor]]:
     return last
 
 
+def without_processes(task: str, words: list[str]) -> str:
+    """The worker's work, here: a process for each file takes seconds to import PyTorch."""
+    {"read": pickle_worker.read, "write": pickle_worker.write}[task](
+        Path(words[0]), words[1], Path(words[2]), *words[3:]
+    )
+    return ""
+
+
+def only_writing_in_processes(task: str, words: list[str]) -> str:
+    return (in_a_process if task == "write" else without_processes)(task, words)
+
+
 @pytest.mark.parametrize("kind", ["Denoiser", "Persistent"])
-def test_tensors_come_out_without_the_classes(tmp_path: Path, code: Any, kind: str) -> None:
+def test_tensors_come_out_without_the_classes(
+    tmp_path: Path, code: Any, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     expected = save_run(tmp_path / "run", getattr(code[0], kind))
-    # Each file is read by a process of its own, which imports PyTorch: one track of the second kind is enough.
-    tracks = expected if kind == "Denoiser" else {"raw": expected["raw"]}
-    for track, state in tracks.items():
+    for track, state in expected.items():
+        # A process for each file of one track of the kind whose code must not be executed.
+        alone = (kind, track) == ("Persistent", "raw")
+        monkeypatch.setattr(edm, "_worker", in_a_process if alone else without_processes)
         bank = collect(tmp_path / "run", tmp_path / track, track=track, trust_pickle=True)
         assert (bank.steps, bank.prefix) == ([100, 200], "model.")
         found = bank.restore_names(bank.unflatten(bank.checkpoint(1)))
@@ -116,20 +132,11 @@ def load(path: Path) -> Any:
         return pickle.load(stream)
 
 
-def without_processes(task: str, words: list[str]) -> str:
-    """The worker's work, here: a process for each file takes seconds."""
-    {"read": pickle_worker.read, "write": pickle_worker.write}[task](
-        Path(words[0]), words[1], Path(words[2]), *words[3:]
-    )
-    return ""
-
-
 @pytest.mark.parametrize(("kind", "track"), [("Persistent", "raw"), ("Denoiser", "raw"), ("Persistent", "ema_0.050")])
 def test_the_code_base_loads_the_merged_file(
     tmp_path: Path, code: Any, monkeypatch: pytest.MonkeyPatch, kind: str, track: str
 ) -> None:
-    if kind == "Persistent":
-        monkeypatch.setattr(edm, "_worker", without_processes)
+    monkeypatch.setattr(edm, "_worker", without_processes if kind == "Persistent" else only_writing_in_processes)
     save_run(tmp_path / "run", getattr(code[0], kind))
     bank = collect(tmp_path / "run", tmp_path / "bank", track=track, trust_pickle=True)
     native = tmp_path / "native"
