@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tiny import CPU
 
 from lcsc import baselines, final, seeds, weights
 from lcsc import columns as columns_of
-from lcsc.data import load_part, to_float
+from lcsc.data import load_part, to_bytes, to_float
 from lcsc.errors import InputError
+from lcsc.evaluation import generate
 from lcsc.metrics import neighbours
 from lcsc.metrics.frechet import frechet_distance
 from lcsc.metrics.neighbours import nearest_distances
@@ -237,3 +239,31 @@ def test_milestones_of_a_search_whose_score_keeps_falling_are_finalists():
     ]
     assert [found["generation"] for found in finalists(generations, 3)] == [39, 38, 37, 9, 19, 29]
     assert [found["generation"] for found in finalists(generations[:1], 3)] == [0]
+
+
+def test_reported_distances_are_of_images_of_bytes_on_report_noise(tiny_run):
+    found = evaluation(tiny_run)
+    for block, noise in enumerate(found.blocks):
+        expected = found.context.noise("report", block, 120)
+        assert np.array_equal(noise.chunk(0, 20).arrays[0], expected.chunk(0, 20).arrays[0])
+    with found.context.workers.generator() as generator:
+        generator.load(tiny_run.bank.checkpoint(0))
+        images = next(generate(generator, found.blocks[0], 20))
+    assert torch.equal(images, to_float(to_bytes(images)))
+
+
+def test_the_chosen_ema_keeps_its_own_distances_beside_the_one_in_hindsight(tiny_run):
+    found = evaluation(tiny_run)
+    entries = [
+        {"name": name, "family": family, "label": name, "weights": weights.of_coefficients(row)}
+        for name, family, row in (
+            ("last", "last", averaging.single(tiny_run.bank.K, tiny_run.bank.K - 1)),
+            ("ema", "ema", averaging.ema_shaped(tiny_run.bank.steps, 0.8)),
+            ("other", "ema", averaging.uniform(tiny_run.bank.K)),
+        )
+    ]
+    rows = found.run(entries, "rows", guards=False)
+    written = final.record(found, rows[:2], rows[1:], "tiny")
+    assert [row["columns"] for row in written["methods"]] == [row["columns"] for row in rows[:2]]
+    for key, best in written["hindsight"].items():
+        assert best["mean"] == min(row["columns"][key]["mean"] for row in rows[1:])
