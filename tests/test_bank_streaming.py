@@ -87,6 +87,9 @@ def test_the_compiled_product_changes_no_byte(
     groups = make_groups(bank.tensors, "tensor")
     alpha = np.random.default_rng(2).standard_normal((candidates, groups.G, count))
     alpha[0, 1] = np.eye(count)[0]
+    monkeypatch.setattr(module, "WORTH", 0)
+    if count <= 256 and (candidates == 1 or candidates % 2 == 0) and module._product(count, candidates) is None:
+        pytest.skip("the BLAS of this machine takes another order than the compiled product, which is not used")
     fast = combine(bank, alpha, groups)
     monkeypatch.setattr(module, "_product", lambda *_: None)
     assert combine(bank, alpha, groups).tobytes() == fast.tobytes()

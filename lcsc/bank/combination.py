@@ -25,6 +25,8 @@ from lcsc.groups import Groups
 if TYPE_CHECKING:
     from lcsc.bank.fused import Product
 
+WORTH = 1 << 26  # values of a bank from which on compiling takes less time than it saves
+
 
 @dataclass(frozen=True)
 class _Row:
@@ -50,7 +52,7 @@ def combine(
     rows = [_row(values[:, group, :]) for group in range(values.shape[1])]
     runs = runs_of(bank, None if groups is None else groups.runs)
     merged = np.empty((len(values), bank.P), np.float32)
-    product = _product(bank.K, len(values))
+    product = _product(bank.K, len(values)) if bank.K * bank.P >= WORTH else None
 
     def work(block: Block) -> None:
         if product is not None:

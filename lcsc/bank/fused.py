@@ -124,11 +124,8 @@ def _many(
 
 
 def _compiled(function: Callable[..., None]) -> Product:
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-    try:
-        product: Product = _numba.njit(**options, cache=True)(function)
-    except RuntimeError:  # no folder that it could keep the compiled function in
-        product = _numba.njit(**options)(function)
+    """Compiled anew in each process, seconds that only large banks are worth: nothing is kept on disk."""
+    product: Product = _numba.njit(nogil=True, error_model="numpy")(function)
     return product
 
 
@@ -138,6 +135,8 @@ _PRODUCTS = {True: _compiled(_one), False: _compiled(_many)}
 @cache
 def kernel(checkpoints: int, candidates: int) -> Product | None:
     """The product for K checkpoints and M candidates; None where its bytes are not the BLAS's."""
+    if candidates % 2 and candidates > 1:  # known to differ
+        return None
     product, rng = _PRODUCTS[candidates == 1], np.random.default_rng(0)
     for width in _WIDTHS:
         weights = rng.standard_normal((checkpoints, width), dtype=np.float32)
