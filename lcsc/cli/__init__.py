@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lcsc.cli.parsers import REPORT_STEPS, STEPS, command
-from lcsc.cli.plan_step import add_plan
+from lcsc.cli.plan_parser import add_plan
 from lcsc.cli.scoring_parsers import add_scoring
 
 INTERRUPTED = 130

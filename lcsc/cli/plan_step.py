@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lcsc.config import load_config
@@ -103,23 +102,3 @@ def _time(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
     return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def add_plan(commands: Any) -> None:
-    """Add the parser of ``lcsc plan``."""
-    from lcsc.cli.parsers import command, whole
-
-    text = "measure each stage of a run here for some seconds, and print what it takes here and on GPUs"
-    parser = command(commands, "plan", text, settings=False)
-    parser.set_defaults(run="lcsc.cli.plan_step:plan")
-    parser.add_argument("config", type=Path, help="a configuration file (YAML)")
-    parser.add_argument("--run", dest="run_name", metavar="NAME", help="the run's name, where there are several")
-    parser.add_argument(
-        "--device", default="auto", choices=["auto", "cpu", "cuda"], help="to measure on; default: auto"
-    )
-    parser.add_argument("--cores", type=whole(1), metavar="N", help="cores of this machine to plan for; default: all")
-    parser.add_argument("--checkpoints", type=whole(2), metavar="K", help="K, where the configuration does not say it")
-    parser.add_argument("--gpus", type=whole(1), metavar="N", help="plan for so many GPUs, too")
-    text = "images that one of these makes and measures in a second, with all network evaluations"
-    parser.add_argument("--images-per-second", type=float, metavar="X", help=text)
-    parser.add_argument("--json", action="store_true", help="print JSON")
