@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from lcsc.bank import Bank
 from lcsc.checkpoints import format_named
 from lcsc.collection import collect
+from lcsc.errors import InputError
 
 SHAPES: dict[str, tuple[int, ...]] = {
     "body.0.weight": (5, 3),
@@ -55,3 +57,21 @@ def wild_bank(folder: Path, count: int = 5, parameters: int = 300) -> Bank:
         states.append({"a.weight": flat[:100].clone(), "b.weight": flat[100:110].clone(), "c": flat[110:].clone()})
     save_run(folder / "run", states)
     return collect(folder / "run", folder / "bank")
+
+
+def assert_flips_are_found(bank: Bank, *names: str) -> None:
+    """Flip seeded single bits of the bank's files ``names``: verifying names the file each time, in one line."""
+    rng = np.random.default_rng(0)
+    for name in names:
+        path = bank.path / name
+        content = path.read_bytes()
+        for place in rng.integers(len(content), size=60):
+            changed = bytearray(content)
+            changed[place] ^= 1 << int(rng.integers(8))
+            path.write_bytes(bytes(changed))
+            with pytest.raises(InputError) as error:
+                Bank.open(bank.path, verify=True)
+            assert str(path) in str(error.value)
+            assert "\n" not in str(error.value)
+        path.write_bytes(content)
+    bank.verify()
