@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from runs import save, save_run, weights
 
 from lcsc.checkpoints import Checkpoint, Format, RunFolder, find_checkpoints, find_run, format_named, format_of
+from lcsc.checkpoints.base import split_tied
 from lcsc.checkpoints.names import natural_key, strip_prefix
 from lcsc.checkpoints.registry import FORMATS
 from lcsc.checkpoints.validate import RunCheck
@@ -87,6 +88,10 @@ class TestFormats:
         checkpoint = TORCH.read(tmp_path / "x-1.pt")
         assert set(checkpoint.tensors) == {"a", "b", "c"}
         assert checkpoint.aliases == {}
+
+    def test_memory_that_two_types_share_is_no_tie(self) -> None:
+        memory = torch.ones(3)
+        assert split_tied({"a": memory, "b": memory.view(torch.int32), "c": memory})[1] == {"c": "a"}
 
     def test_models_saved_with_shared_tensors_by_the_safetensors_package(self, tmp_path: Path) -> None:
         model = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Linear(3, 3))
@@ -346,6 +351,9 @@ class TestValidation:
         tied = torch.ones(3)
         with pytest.raises(InputError, match="tensor 'b' is missing"):
             check_run([{"a": torch.ones(3), "b": torch.zeros(3)}, {"a": tied, "b": tied}], tmp_path / "3")
+        first, second = ({"a": torch.ones(3), "b": torch.zeros(3)} for _ in range(2))
+        with pytest.raises(InputError, match=r"'a': found aliases \(\), expected \('c',\)"):
+            check_run([{**first, "c": first["a"]}, {**second, "c": second["b"]}], tmp_path / "4")
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
@@ -418,16 +426,19 @@ class TestValidation:
             check_run(double, tmp_path)
         assert one_line(error) == f"{tmp_path / 'step-000010.safetensors'}: {expected}"
 
-    def test_half_precision_is_warned_of_once(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    @pytest.mark.parametrize(("dtype", "moved"), [("float16", "9 %"), ("bfloat16", "50 %")])
+    def test_half_precision_is_warned_of_once(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, dtype: str, moved: str
+    ) -> None:
         logger = logging.getLogger("lcsc")
         logger.addHandler(caplog.handler)
         try:
-            check_run([{"a": torch.ones(2, dtype=torch.bfloat16)} for _ in range(3)], tmp_path)
+            check_run([{"a": torch.ones(2, dtype=getattr(torch, dtype))} for _ in range(3)], tmp_path)
         finally:
             logger.removeHandler(caplog.handler)
-        messages = {record.getMessage() for record in caplog.records if "bfloat16" in record.getMessage()}
+        messages = {record.getMessage() for record in caplog.records if f"are {dtype}:" in record.getMessage()}
         assert len(messages) == 1
-        assert "features moved by 50 %" in messages.pop()
+        assert f"features moved by {moved}" in messages.pop()
 
     def test_files_with_and_without_a_prefix_make_one_run(self, tmp_path: Path) -> None:
         check = check_run([weights(0), {f"module.{k}": v for k, v in weights(1).items()}], tmp_path)

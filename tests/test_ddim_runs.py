@@ -61,6 +61,16 @@ def test_a_run_without_averages_gets_none(tmp_path: Path) -> None:
     assert len(torch.load(tmp_path / "ckpt_15000.pth", weights_only=True)) == 4
 
 
+def test_names_of_an_average_that_was_saved_in_parallel(tmp_path: Path) -> None:
+    run = save_run(tmp_path / "run")
+    for path in run.glob("ckpt_*.pth"):
+        entries = torch.load(path, weights_only=True)
+        entries[4] = {f"module.{name}": tensor for name, tensor in entries[4].items()}
+        torch.save(entries, path)
+    export_merged(collect(run, tmp_path / "bank"), LAST, output=tmp_path / "m.safetensors", native=tmp_path)
+    assert same_form(torch.load(tmp_path / "ckpt_15000.pth", weights_only=True)[4], entries[4])
+
+
 def test_buffers_that_the_average_lacks_come_from_the_model(tmp_path: Path) -> None:
     bank = collect(save_run(tmp_path / "run", buffer=True), tmp_path / "bank", track="ema")
     assert bank.prefix == "module."

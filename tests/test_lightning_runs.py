@@ -121,6 +121,15 @@ def test_a_weight_without_an_average_is_not_taken_from_the_network(tmp_path: Pat
     assert collect(run, tmp_path / "bank", track="raw").K == 3
 
 
+def test_network_and_average_keep_types_of_their_own(tmp_path: Path) -> None:
+    run = save_run(tmp_path / "run", "twins")
+    change_states(run, lambda state, step: state.update({k: v.half() for k, v in state.items() if k[:6] == "model."}))
+    bank = collect(run, tmp_path / "bank", track="ema")
+    export_merged(bank, LAST, output=tmp_path / "m.safetensors", native=tmp_path / "native")
+    source, merged = (torch.load(place / NAME, weights_only=True) for place in (run, tmp_path / "native"))
+    assert same_form(merged["state_dict"], source["state_dict"])
+
+
 def test_several_networks_in_a_module_are_not_chosen_between(tmp_path: Path) -> None:
     run = save_run(tmp_path / "run", "net")
     change_states(run, lambda state, step: state.update({"model.head": torch.full((3,), float(step))}))
