@@ -24,6 +24,11 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Version 2 of a record ends with a checksum of itself.
 VERSIONS = (1, 2)
 CHECKSUM = "record_sha256"
+# What readers raise for files that are damaged, foreign, or made to do harm.
+_DAMAGE = (
+    *(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError),
+    *(MemoryError, OverflowError, RecursionError),
+)
 T = TypeVar("T")
 
 
@@ -201,7 +206,7 @@ def read_or_refuse(path: Path, read: Callable[[], T], *, what: str) -> T:
     """The result of ``read()``; an :class:`InputError` that names ``path`` where it cannot be read."""
     try:
         return read()
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except _DAMAGE as error:
         raise unreadable(path, error, what=what) from error
 
 

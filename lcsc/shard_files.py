@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lcsc.data.npz_files import read_arrays
 from lcsc.errors import InputError
 from lcsc.evaluation import Score
 from lcsc.files import canonical_json, hash_of, read_or_refuse, replacing
@@ -131,9 +132,8 @@ def read_share(path: Path) -> Share:
 
 
 def _content(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    with np.load(path, allow_pickle=False) as stored:
-        about = json.loads(str(stored["about"]))
-        return about, {name: stored[name] for name in stored.files if name != "about"}
+    arrays = read_arrays(path, "a shard of a generation")
+    return json.loads(str(arrays.pop("about"))), arrays
 
 
 def read_shares(paths: Sequence[Path], task: Task, stage: Stage) -> list[Share]:

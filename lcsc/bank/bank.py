@@ -22,6 +22,7 @@ from lcsc.bank.reading import OpenSegment, open_segment
 from lcsc.bank.segments import allow_open_files, check_hash, check_size
 from lcsc.checkpoints.names import strip_prefix
 from lcsc.errors import InputError
+from lcsc.hdf5_files import own_dataset
 
 # A resident bank's blocks cost nothing: threads share each, and should have enough to do.
 _RESIDENT_COLUMNS = 16 * COLUMNS
@@ -90,7 +91,10 @@ class Bank:
         """The tensors that are not combined, by name: constants, and the last checkpoint's counters."""
         with self._opened(len(self._index.segments) - 1) as segment:
             places = {place: entry for place, entry in enumerate(self.tensors) if entry.role != "combined"}
-            return {entry.name: np.asarray(segment.file[f"others/{place:05d}"]) for place, entry in places.items()}
+            return {
+                entry.name: np.asarray(own_dataset(segment.file, f"others/{place:05d}"))
+                for place, entry in places.items()
+            }
 
     def stream(self, columns: int | None = None) -> Iterator[Block]:
         """All weights in blocks of ``columns``, by default as many as :mod:`lcsc.bank.memory` says, read ahead.

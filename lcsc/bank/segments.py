@@ -25,6 +25,7 @@ from lcsc.bank.index import StoredSegment, TensorEntry, others_sha256
 from lcsc.bank.memory import COLUMNS
 from lcsc.errors import InputError, reason_of
 from lcsc.files import hash_of, sha256_of
+from lcsc.hdf5_files import own_dataset
 from lcsc.streams import DeferredErrors
 
 # Version 2 has rows stored as differences; a segment without any is of version 1.
@@ -138,8 +139,11 @@ def opened(path: Path, segment: StoredSegment, parameters: int, differences: int
         if content != segment.content:
             raise InputError(f"{path}: found content {content!r}, expected {segment.content!r} (index.json); {again}")
         for name, shape, dtype in _datasets(segment.rows - differences, differences, parameters):
-            found = file.get(name)
-            if not isinstance(found, h5py.Dataset) or found.shape != shape or found.dtype != dtype:
+            try:
+                found = own_dataset(file, name)
+            except ValueError:
+                found = None
+            if found is None or found.shape != shape or found.dtype != dtype:
                 raise InputError(f"{path}: dataset {name!r} is not {np.dtype(dtype).name} {list(shape)}; {again}")
         yield file
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 import torch
+from safetensors import SafetensorError
 
 from lcsc.checkpoints.base import Checkpoint, last_number, split_tied, starts_with
 from lcsc.errors import InputError
@@ -125,6 +126,10 @@ def load_tensors(path: Path) -> Any:
         TypeError,
         AttributeError,
         IndexError,
+        MemoryError,
+        OverflowError,
+        RecursionError,
+        SafetensorError,
     ) as error:
         if "TorchScript" in str(error):
             raise _holds_code(path, "a TorchScript program") from error

@@ -14,6 +14,7 @@ from lcsc.data.npz_files import mapped, mapped_npy, names_in
 from lcsc.data.source import Source, channels_first, checked_labels
 from lcsc.errors import InputError
 from lcsc.files import read_or_refuse
+from lcsc.hdf5_files import own_dataset
 
 # What arrays are called where the configuration does not say: our names, then those of OpenAI's files.
 IMAGES, LABELS = ("images", "arr_0"), ("labels", "arr_1")
@@ -47,12 +48,21 @@ def hdf5(settings: Mapping[str, Any]) -> Source:
             file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
             name = _named(path, names, settings.get("images_key"), IMAGES)
             key = _labels_key(path, names, settings.get("labels_key"))
-            return name, file[name].shape, file[name].dtype, np.asarray(file[key][()]) if key else None
+            images = own_dataset(file, name)
+            labels = _labels(path, own_dataset(file, key), images.shape[0]) if key else None
+            return name, images.shape, images.dtype, labels
 
     name, shape, dtype, labels = read_or_refuse(path, inspect, what=what)
     return _source(
         path, shape, dtype, labels, lambda rows: read_or_refuse(path, lambda: _rows(path, name, rows), what=what)
     )
+
+
+def _labels(path: Path, stored: h5py.Dataset, count: int) -> NDArray[Any]:
+    """Labels, read once their shape is known to be that of ``count`` images."""
+    if stored.shape != (count,):
+        raise InputError(f"{path}: labels are {stored.dtype} {list(stored.shape)}, expected integers [{count}]")
+    return np.asarray(stored[()])
 
 
 def _rows(path: Path, name: str, rows: Rows) -> NDArray[np.uint8]:
@@ -62,7 +72,7 @@ def _rows(path: Path, name: str, rows: Rows) -> NDArray[np.uint8]:
         for start in range(int(rows[0]), int(rows[-1]) + 1, ROWS):
             here = rows[np.searchsorted(rows, start) : np.searchsorted(rows, start + ROWS)] - start
             if len(here):
-                found.append(file[name][start : start + ROWS][here])
+                found.append(own_dataset(file, name)[start : start + ROWS][here])
     return np.concatenate(found)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 import zipfile
 import zlib
@@ -13,6 +14,7 @@ from typing import IO, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from lcsc.bounds import check_unpacked
 from lcsc.errors import InputError
 from lcsc.files import read_or_refuse, replacing
 
@@ -53,13 +55,13 @@ def read_arrays(path: Path, what: str, but: Sequence[str] = ()) -> dict[str, NDA
         arrays: dict[str, NDArray[Any]] = {}
         for entry in archive.infolist():
             name = entry.filename.removesuffix(".npy")
+            if name not in but:
+                arrays[name] = _array(path, name, archive)
+                continue
             with archive.open(f"{name}.npy") as stream:
-                if name in but:
-                    while stream.read(BLOCK):  # at the end zipfile compares the checksum
-                        pass
-                    arrays[name] = np.empty(0)
-                else:
-                    arrays[name] = _array(path, name, entry, stream)
+                while stream.read(BLOCK):  # at the end zipfile compares the checksum
+                    pass
+            arrays[name] = np.empty(0)
         return arrays
 
     return _from_zip(path, what, read)
@@ -70,16 +72,12 @@ def mapped(path: Path, name: str, what: str) -> NDArray[Any]:
 
     def read(archive: zipfile.ZipFile) -> NDArray[Any]:
         entry = archive.getinfo(f"{name}.npy")
+        if entry.compress_type != zipfile.ZIP_STORED:
+            return _array(path, name, archive)
         with archive.open(entry) as stream:
-            if entry.compress_type != zipfile.ZIP_STORED:
-                return _array(path, name, entry, stream)
-            shape, fortran, dtype = _header(stream)
+            shape, fortran, dtype = _header(stream, name, entry)
             header = stream.tell()
-        if dtype.hasobject:
-            raise ValueError(f"array {name!r} holds Python objects")
-        if header + dtype.itemsize * int(np.prod(shape)) > entry.file_size:
-            raise ValueError(f"array {name!r} is shorter than its shape {list(shape)}")
-        if not int(np.prod(shape)):
+        if not math.prod(shape):
             return np.empty(shape, dtype)
         offset = _data_offset(path, entry) + header
         array: NDArray[Any] = np.memmap(path, dtype, "r", offset, shape, "F" if fortran else "C")
@@ -105,23 +103,35 @@ def _from_zip(path: Path, what: str, read: Callable[[zipfile.ZipFile], T]) -> T:
     return read_or_refuse(path, opened, what=what)
 
 
-def _array(path: Path, name: str, entry: zipfile.ZipInfo, stream: IO[bytes]) -> NDArray[Any]:
-    if entry.file_size > MOST_COMPRESSED and entry.compress_type != zipfile.ZIP_STORED:
-        raise InputError(
-            f"{path}: array {name!r} unpacks to {entry.file_size >> 30} GiB, expected at most {MOST_COMPRESSED >> 30}; "
-            "save it without compression (numpy.savez)"
-        )
-    array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+def _array(path: Path, name: str, archive: zipfile.ZipFile) -> NDArray[Any]:
+    """An array that is read whole, once it is known that its file holds so much."""
+    entry = archive.getinfo(f"{name}.npy")
+    if entry.compress_type != zipfile.ZIP_STORED:
+        if entry.file_size > MOST_COMPRESSED:
+            raise InputError(
+                f"{path}: array {name!r} unpacks to {entry.file_size >> 30} GiB, expected at most "
+                f"{MOST_COMPRESSED >> 30}; save it without compression (numpy.savez)"
+            )
+        check_unpacked(f"{path}: array {name!r}", entry.file_size, entry.compress_size)
+    with archive.open(entry) as stream:
+        _header(stream, name, entry)
+    with archive.open(entry) as stream:
+        array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
     return array
 
 
-def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """(shape, Fortran order, dtype) of the array that begins here."""
+def _header(stream: IO[bytes], name: str, entry: zipfile.ZipInfo) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """(shape, Fortran order, dtype) of the array that begins here, which the ``entry`` of the archive must hold."""
     version = np.lib.format.read_magic(stream)
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version not in read:
         raise ValueError(f"NumPy format version {version}")
     shape, fortran, dtype = read[version](stream)
+    if dtype.hasobject:
+        raise ValueError(f"array {name!r} holds Python objects")
+    # Python's own product: NumPy's wraps around, and a huge shape would look small.
+    if min(shape, default=0) < 0 or stream.tell() + dtype.itemsize * math.prod(shape) > entry.file_size:
+        raise ValueError(f"array {name!r} is shorter than its shape {list(shape)}")
     return shape, bool(fortran), dtype
 
 

@@ -10,8 +10,10 @@ from typing import Any
 import h5py
 import numpy as np
 
+from lcsc.data.npz_files import mapped
 from lcsc.errors import InputError
 from lcsc.files import hash_of, read_or_refuse, replacing
+from lcsc.hdf5_files import own_dataset
 from lcsc.metrics.frechet import Reference, Statistics
 from lcsc.streams import DeferredErrors
 
@@ -53,7 +55,7 @@ def read_reference(path: Path) -> ReferenceFile:
     """Read a reference; its shapes, finiteness and symmetry are checked."""
     path = Path(path)
     if path.suffix == ".npz":
-        statistics, about = read_or_refuse(path, lambda: _read_npz(path), what="statistics (mu, sigma)")
+        statistics, about = _read_npz(path)
         _check_statistics(path, statistics)
         return _identified(Reference.of(statistics), about)
     reference, about = read_or_refuse(path, lambda: _read_hdf5(path), what="lcsc reference statistics")
@@ -80,17 +82,11 @@ def _read_hdf5(path: Path) -> tuple[Reference, dict[str, str]]:
 
 
 def _float64(file: h5py.File, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    if not isinstance(file[name], h5py.Dataset):
-        raise ValueError(f"{name!r} is no array")
-    return np.asarray(file[name][()], dtype=np.float64)
+    return np.asarray(own_dataset(file, name)[()], dtype=np.float64)
 
 
 def _read_npz(path: Path) -> tuple[Statistics, dict[str, str]]:
-    with path.open("rb") as stream:  # given a path, np.load leaves a damaged file open
-        file = np.load(stream, allow_pickle=False)
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise ValueError("found one array without a name")
-        mean, covariance = np.asarray(file["mu"], np.float64), np.asarray(file["sigma"], np.float64)
+    mean, covariance = (np.array(mapped(path, name, "statistics (mu, sigma)"), np.float64) for name in ("mu", "sigma"))
     return Statistics(mean, covariance, 0), dict.fromkeys(ABOUT, "unknown") | {"data": path.stem}
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lcsc.data.npz_files import read_arrays
 from lcsc.errors import InputError
 from lcsc.files import read_or_refuse
 from lcsc.report.records import REAL, Samples
@@ -18,14 +18,8 @@ def read_samples(path: Path, methods: Sequence[str]) -> Samples:
     """Read images that are shown, made by some of ``methods`` from the same noise, or :data:`REAL`."""
 
     def read() -> tuple[list[str], NDArray[np.uint8]]:
-        try:
-            with path.open("rb") as stream:
-                content = np.load(stream, allow_pickle=False)
-                if not isinstance(content, Mapping):
-                    raise ValueError("one array, not a file of several")
-                return [str(name) for name in content["names"]], np.asarray(content["images"])
-        except (zipfile.BadZipFile, EOFError) as error:
-            raise ValueError(str(error)) from error
+        content = read_arrays(path, "samples of lcsc evaluate")
+        return [str(name) for name in content["names"]], content["images"]
 
     names, images = read_or_refuse(path, read, what="samples of lcsc evaluate")
     if images.dtype != np.uint8 or images.ndim != 5 or images.shape[2] not in (1, 3) or not images.size:
