@@ -54,10 +54,26 @@ class Score:
 
 
 def generate(generator: Generator, noise: Noise, chunk: int) -> Iterator[torch.Tensor]:
-    """Images in [-1, 1] on the grid of uint8, float32, in chunks [chunk, C, H, W] in the order of the noise."""
+    """Images in [-1, 1] on the grid of uint8, float32, in chunks [chunk, C, H, W] in the order of the noise.
+
+    Values that are not finite are NaN.
+    """
     for start in range(0, noise.images, chunk):
         part = noise.chunk(start, start + chunk).to(generator.device)
-        yield quantise(generator(part.arrays, part.labels))
+        yield quantise(without_infinities(generator(part.arrays, part.labels)))
+
+
+def without_infinities(images: torch.Tensor) -> torch.Tensor:
+    """``images`` with NaN for infinities, which rounding to bytes would make black or white."""
+    finite = torch.isfinite(images)
+    return images if bool(finite.all()) else images.masked_fill(~finite, math.nan)
+
+
+def features_of(extractor: Extractor, images: torch.Tensor) -> torch.Tensor:
+    """Features [n, D] of ``images``; NaN for those that are not finite, whatever the extractor makes of them."""
+    features = extractor(images)
+    finite = torch.isfinite(images).flatten(1).all(1)
+    return features if bool(finite.all()) else features.masked_fill(~finite[:, None], math.nan)
 
 
 def measure(
@@ -73,7 +89,7 @@ def measure(
         for images in generate(generator, noise, chunk):
             seen(images)
             for features, extractor in zip(collected, extractors, strict=True):
-                features.append(extractor(images).float().cpu().numpy())
+                features.append(features_of(extractor, images).float().cpu().numpy())
     return [np.concatenate(features) for features in collected]
 
 

@@ -21,7 +21,7 @@ from lcsc.files import hash_of
 from lcsc.gain import with_gains
 from lcsc.guards import Guards
 from lcsc.metrics.extrapolation import FEWEST, Extrapolation, extrapolate
-from lcsc.progress import Progress
+from lcsc.progress import Progress, logger
 from lcsc.protocol import distance_name
 from lcsc.reference_words import reference_words
 from lcsc.scoring import Context
@@ -90,6 +90,8 @@ class FinalEvaluation:
         self.context, self.columns, self.further, self.images = context, columns, further, images
         self.guards = Guards(real, columns, images, int(context.settings["evaluation"]["seed"]))
         self.blocks = [context.noise("report", block, images) for block in range(blocks)]
+        self.failed: list[dict[str, Any]] = []
+        """Methods without a distance, each with the reason under ``failed``."""
 
     def run(self, rows: Sequence[Mapping[str, Any]], what: str, *, guards: bool) -> list[dict[str, Any]]:
         """``rows`` with their ``columns`` (values of each block, mean, spread) and the first block's ``guards``."""
@@ -98,7 +100,13 @@ class FinalEvaluation:
         def work(row: Mapping[str, Any]) -> dict[str, Any]:
             return {**row, **self._measure(row, guards)}
 
-        return self.context.workers.map(work, rows, done=lambda row: progress.advance())
+        found = self.context.workers.map(work, rows, done=lambda row: progress.advance())
+        for row in found:
+            if "failed" in row:
+                _refuse_needed(row)
+                logger.warning("%s: %s; it is in no table", row["label"], row["failed"])
+        self.failed += [row for row in found if "failed" in row]
+        return [row for row in found if "failed" not in row]
 
     def _measure(self, row: Mapping[str, Any], guards: bool) -> dict[str, Any]:
         vector = weights.load(row["weights"], self.context.bank)
@@ -117,7 +125,7 @@ class FinalEvaluation:
                 for column in columns:
                     value, reason = score_features(by_name[column.extractor.name], column.reference.reference)
                     if value is None:
-                        raise LcscError(f"{row['label']}, {column.key}, report block {block}: {reason}")
+                        return {"failed": f"{column.key}, report block {block}: {reason}"}
                     values[column.key].append(value)
                     if guards and column.key in further and self.images >= FEWEST:
                         made_of = by_name[column.extractor.name]
@@ -155,6 +163,12 @@ class FinalEvaluation:
 def _keep(made: list[NDArray[np.uint8]], images: torch.Tensor) -> None:
     """Keep images as bytes, a quarter of their size: they are on that grid."""
     made.append(to_bytes(images).cpu().numpy())
+
+
+def _refuse_needed(row: Mapping[str, Any]) -> None:
+    """The other rows mean nothing without the last checkpoint, the best EMA and what was searched."""
+    if row["name"] in ("last", "ema") or row["family"] == "search":
+        raise LcscError(f"{row['label']}, {row['failed']}; check the generator's settings")
 
 
 def _forget(images: torch.Tensor) -> None:
@@ -216,6 +230,7 @@ def record(
             *reference_words(columns, evaluation.images),
             *dict.fromkeys(column.extractor.facts for column in columns if column.extractor.about.get("resize")),
             *searched_words(rows, columns),
+            *(f"{row['label']} has no row: {row['failed']}." for row in evaluation.failed),
         ],
         "columns": describe_columns(columns),
         "methods": with_gains(rows, [*columns, *evaluation.further]),

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from lcsc.data import quantise
 from lcsc.errors import InputError
-from lcsc.evaluation import Evaluator, Score, Workers, score_features
+from lcsc.evaluation import Evaluator, Score, Workers, features_of, score_features, without_infinities
 from lcsc.generators.base import DifferentiableGenerator, Generator
 from lcsc.metrics.frechet import Reference
 from lcsc.metrics.frechet_gradient import Slopes, frechet_value_and_slopes
@@ -130,7 +130,7 @@ class GradientEvaluator:
                 generator.load(weights)
                 with torch.inference_mode():
                     found = [
-                        _exact(self.extractor(self._rounded(generator(draw.arrays, draw.labels)))).cpu().numpy()
+                        _exact(features_of(self.extractor, self._made(generator, draw))).cpu().numpy()
                         for _, draw in self._chunks(generator, part)
                     ]
             return np.concatenate(found)
@@ -195,6 +195,9 @@ class GradientEvaluator:
             if gradient is not None:
                 total[offset : offset + leaf.numel()] += gradient.reshape(-1)
             offset += leaf.numel()
+
+    def _made(self, generator: Generator, draw: Draw) -> torch.Tensor:
+        return self._rounded(without_infinities(generator(draw.arrays, draw.labels)))
 
     def _rounded(self, images: torch.Tensor) -> torch.Tensor:
         if not self.quantised:

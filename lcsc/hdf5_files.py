@@ -23,7 +23,7 @@ def own_dataset(file: h5py.File, name: str) -> h5py.Dataset:
     where = f"{file.filename}: dataset {name!r}"
     _check_links(file, name, where)
     found = file.get(name)
-    if not isinstance(found, h5py.Dataset):
+    if not isinstance(found, h5py.Dataset) or found.shape is None:
         raise ValueError(f"{name!r} is no array")
     if found.is_virtual or found.external:
         kind = "virtual" if found.is_virtual else "stored in other files"

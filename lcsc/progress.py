@@ -78,7 +78,7 @@ class Progress:
 
     def line(self, now: float, note: str = "") -> str:
         """The progress line at time ``now`` (of ``time.monotonic``)."""
-        paid, elapsed = self.done - self._free, now - self._began
+        paid, elapsed = self.done - self._free, max(now - self._began, 0.0)
         left = elapsed / paid * max(self.total - self.done, 0) if paid else 0.0
         when = f"ETA {_clock(left)}" if self.done < self.total else f"took {_clock(elapsed)}"
         share = f"{100 * self.done / max(self.total, 1):.0f}%"

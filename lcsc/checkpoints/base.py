@@ -12,6 +12,9 @@ import torch
 
 from lcsc.files import hash_of, sha256_of, unreadable
 
+# Of a training step, which is kept as a whole number of 64 bits.
+MOST_DIGITS = 18
+
 
 @dataclass(frozen=True)
 class CheckpointFile:
@@ -121,7 +124,7 @@ def content_sha256(path: Path) -> str:
 
 def last_number(path: Path) -> int | None:
     """The last whole number in a file's name without its suffix: 1025 for ``step-001025.pt``."""
-    numbers = re.findall(r"\d+", path.stem)
+    numbers = re.findall(rf"\d{{1,{MOST_DIGITS}}}", path.stem)
     return int(numbers[-1]) if numbers else None
 
 

@@ -30,5 +30,5 @@ def _has(name: str, prefix: str) -> bool:
 
 def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:
     """A sort key that counts: ``layers.2.weight`` comes before ``layers.10.weight``."""
-    parts = re.split(r"(\d+)", name)
+    parts = re.split(r"(\d{1,18})", name)  # Python makes no number of thousands of digits
     return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in parts)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
-from lcsc.checkpoints.base import Checkpoint, last_number, split_tied, starts_with
+from lcsc.checkpoints.base import MOST_DIGITS, Checkpoint, last_number, split_tied, starts_with
 from lcsc.errors import InputError
 from lcsc.files import replacing, unreadable
 
@@ -51,8 +51,8 @@ class SafetensorsFormat:
         text = self.metadata_of(path).get("step")
         if text is None:
             return last_number(path)
-        if not text.isdecimal():
-            raise InputError(f"{path}: metadata 'step': found {text!r}, expected a whole number of training steps")
+        if not text.isdecimal() or len(text) > MOST_DIGITS:
+            raise InputError(f"{path}: metadata 'step': found {text[:40]!r}, expected a whole number of training steps")
         return int(text)
 
     def track_of(self, path: Path) -> str:

@@ -185,7 +185,7 @@ def _first_object(path: Path) -> str | None:
                     return ".".join(strings[-2:])
                 if isinstance(value, str):
                     strings.append(value)
-    except (OSError, ValueError, EOFError, IndexError, struct.error):
+    except (OSError, ValueError, EOFError, IndexError, MemoryError, OverflowError, struct.error):
         pass
     return None
 

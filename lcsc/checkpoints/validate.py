@@ -150,7 +150,7 @@ def _described(path: Path, checkpoint: Checkpoint) -> tuple[str, dict[str, torch
         _spec(path, name, tensors[name], tuple(sorted(tied.get(name, ()), key=natural_key)))
         for name in sorted(tensors, key=natural_key)
     )
-    if not any(getattr(torch, spec.dtype) in COMBINED_TYPES for spec in specs):
+    if not any(getattr(torch, spec.dtype) in COMBINED_TYPES and 0 not in spec.shape for spec in specs):
         raise _no_weights(path, specs)
     return prefix, tensors, specs
 

@@ -10,9 +10,18 @@ import yaml
 
 from lcsc.errors import InputError
 
+# A configuration has hundreds; aliases of aliases make millions out of a few lines.
+MOST_VALUES = 100_000
+
 
 class _Loader(yaml.SafeLoader):
-    """A safe loader that refuses a key that stands twice, where YAML's own takes the last."""
+    """A safe loader that refuses a key that stands twice, where YAML's own takes the last, and aliases without end."""
+
+    def get_single_node(self) -> Any:
+        node = super().get_single_node()
+        if node is not None:
+            _count(node, {})
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Any] = set()
@@ -39,12 +48,34 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
         raise InputError(f"{path}: {_reason(error)}; expected plain YAML, correct that line") from error
     except FileNotFoundError as error:
         raise InputError(f"{path}: not found; expected a configuration file") from error
+    except RecursionError as error:
+        raise InputError(f"{path}: sections within sections without end; expected a configuration") from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error}); expected a YAML file in UTF-8") from error
     if not isinstance(content, dict):
         found = "nothing" if content is None else type(content).__name__
         raise InputError(f"{path}: found {found}, expected a YAML mapping; start from config/config.yaml")
     return content
+
+
+def _count(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values ``node`` stands for, those below it included and each alias written out."""
+    if id(node) in known:
+        if known[id(node)] == 0:
+            raise yaml.constructor.ConstructorError(None, None, "a value that contains itself", node.start_mark)
+        return known[id(node)]
+    known[id(node)] = 0
+    below: list[yaml.Node] = []
+    if isinstance(node, yaml.MappingNode):
+        below = [child for pair in node.value for child in pair]
+    elif isinstance(node, yaml.SequenceNode):
+        below = node.value
+    count = 1 + sum(_count(child, known) for child in below)
+    if count > MOST_VALUES:
+        problem = f"aliases that stand for more than {MOST_VALUES:,} values"
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+    known[id(node)] = count
+    return count
 
 
 def _reason(error: yaml.YAMLError) -> str:

@@ -94,6 +94,9 @@ def names_in(path: Path, what: str) -> list[str]:
 def _from_zip(path: Path, what: str, read: Callable[[zipfile.ZipFile], T]) -> T:
     def opened() -> T:
         try:
+            with path.open("rb") as stream:
+                if stream.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX:
+                    raise ValueError("found one array without a name")
             with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
                 return read(archive)
         # NotImplementedError is what zipfile raises for a compression that it does not know.

@@ -1,0 +1,132 @@
+"""A candidate whose images are not finite is the worst, is reported with its reason, and wins nowhere."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from tiny import CPU
+
+from lcsc import baselines
+from lcsc.evaluation import Workers, features_of, without_infinities
+from lcsc.gradients import GradientEvaluator
+from lcsc.runtime import deterministic
+from lcsc.scoring import score_candidates
+from lcsc.search import Candidate, Scored, averaging
+from lcsc.search.generations import Generation
+from lcsc.search.racing import Race
+from lcsc.selection import finalists, select
+
+REASON = "1 of 100 images have features that are not finite"
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    with deterministic(1):
+        yield
+
+
+class Failing:
+    """A generator whose image 7 has one bad pixel where the weights' first number is above a bound."""
+
+    def __init__(self, inner, bad, above=-np.inf):
+        self.inner, self.bad, self.above = inner, bad, above
+        self.device, self.nfe, self.classes = inner.device, inner.nfe, inner.classes
+        self.noise_shapes = inner.noise_shapes
+        self._fails = False
+
+    def load(self, weights):
+        self._fails, self._calls = bool(weights[0] > self.above), 0
+        self.inner.load(weights)
+
+    def __call__(self, noise, labels=None):
+        images = self.inner(noise, labels).clone()
+        if self._fails and self._calls == 0:
+            images[7, 0, 0, 0] = self.bad
+        self._calls += 1
+        return images
+
+    def leaves(self):
+        return self.inner.leaves()
+
+    def differentiable(self, leaves, noise, labels=None):
+        return self.inner.differentiable(leaves, noise, labels)
+
+
+class Blind(torch.nn.Module):
+    """Features that hide what is not finite."""
+
+    def forward(self, images):
+        return torch.nan_to_num(images).flatten(1)[:, :6]
+
+
+@pytest.fixture(params=[np.nan, np.inf, -np.inf], ids=["nan", "inf", "-inf"])
+def failing(request, tiny_run):
+    """A context whose generator fails for weights with a first number above that of the second checkpoint."""
+    context = tiny_run.context()
+    with context.workers.generator() as inner:
+        made = Failing(inner, request.param, np.inf)
+    context = dataclasses.replace(context, workers=Workers(lambda: made, 1))
+    return context, made
+
+
+def evaluator(context, tiny_run, purpose="search", images=100):
+    return context.evaluator(tiny_run.extractor("cnn"), tiny_run.reference("cnn"), purpose, images)
+
+
+def test_infinities_are_not_rounded_to_white():
+    images = torch.tensor([[[[np.inf, 1.0]]], [[[0.5, -1.0]]]])
+    found = without_infinities(images)
+    assert torch.isnan(found[0, 0, 0, 0])
+    assert torch.equal(found[1], images[1])
+    assert without_infinities(images[1:]) is not None
+    features = features_of(Blind(), torch.cat([found, found, found], dim=3))
+    assert torch.isnan(features[0]).all()
+    assert torch.isfinite(features[1]).all()
+
+
+def test_one_bad_pixel_is_no_score_by_value_or_with_gradient(tiny_run, failing):
+    context, made = failing
+    weights = tiny_run.bank.checkpoint(0)
+    good = evaluator(context, tiny_run).score(weights)
+    assert good.value is not None
+    made.above = -np.inf
+    score = evaluator(context, tiny_run).score(weights)
+    assert (score.value, score.reason, score.order) == (None, REASON, np.inf)
+    found = GradientEvaluator.of(evaluator(context, tiny_run)).value_and_gradient(weights)
+    assert (found.score.value, found.score.reason, found.gradient) == (None, REASON, None)
+
+
+def test_it_is_chosen_neither_as_finalist_nor_as_baseline(tiny_run, failing):
+    context, made = failing
+    bank = tiny_run.bank
+    first = [float(bank.checkpoint(k)[0]) for k in range(bank.K)]
+    made.above = sorted(first)[-2]
+    bad = int(np.argmax(first))
+    candidates = [Candidate(averaging.single(bank.K, k), f"single {k}") for k in range(bank.K)]
+    scores = score_candidates(context, evaluator(context, tiny_run), candidates)
+    assert [score.reason for score in scores] == [REASON if k == bad else None for k in range(bank.K)]
+    told = tuple(Scored(c, s.value) for c, s in zip(candidates, scores, strict=True))
+    reasons = tuple(score.reason for score in scores)
+    generation = Generation(0, "p", "b", {}, told, reasons, {}, None)
+    rows = finalists([generation], bank.K)
+    assert bad not in [row["candidate"] for row in rows]
+    rows += [{"candidate": bad, "generation": 0, "search_score": 0.0, "item": told[bad]}]
+    found = select(context, evaluator(context, tiny_run, "selection"), rows)
+    assert found["finalists"][-1]["selection_score"] is None
+    assert found["finalists"][-1]["reason"] == REASON
+    assert found["chosen"] != len(rows) - 1
+    entries = baselines.combinations(bank.steps, [0.9])
+    scored = baselines.score_baselines(context, evaluator(context, tiny_run, "selection"), entries)
+    entries = [{**e, "score": s.value} for e, s in zip(entries, scored, strict=True)]
+    assert baselines.choose(entries)["single"] != f"single {bank.steps[bad]}"
+
+
+def test_a_race_has_no_such_winner():
+    race = Race(images=10, keep=0.5, full=100)
+    assert race.winners([None, 3.0, None, 2.0]) == [1, 3]
+    assert race.winners([None, 3.0, None, None]) == [1]
+    assert race.winners([None] * 4) == []
+
+
+assert CPU.type == "cpu"
