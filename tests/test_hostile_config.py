@@ -25,12 +25,13 @@ def own_run(text: str) -> dict[str, Any]:
     config["data"]["own"] = {"source": "npz", "path": f"in/{text}.npz", "held_out_path": f"in/{text}-2.npz"}
     config["data"]["own"] |= {"images_key": text, "labels_key": text}
     config["extractors"]["dino"] = {"kind": "dinov2", "weights": f"in/{text}.pth", "sha256": "0" * 64}
-    config["extractors"]["dino"]["architecture"] = text
+    config["extractors"]["dino"] |= {"architecture": text, "resize": "bicubic-antialias"}
     checkpoints = {"folder": f"in/{text}", "pattern": text, "state_key": text, "track": text, "python_path": [text]}
     network = {"factory": "no.such:thing", "args": {text: text}, "python_path": [text], "image_shape": [1, 8, 8]}
     network |= {"label_argument": text, "classes": 10}
     extractors = {"search": "dino", "held_out": "mlp"}
-    config["runs"] = {"own": {"checkpoints": checkpoints, "network": network, "extractors": extractors}}
+    config["runs"] = {"own": {"checkpoints": checkpoints, "network": network, "extractors": extractors, "data": "own"}}
+    config["extractors"]["mlp"]["data"] = "own"
     config["defaults"]["fine_tune"] = None
     return config
 
@@ -78,13 +79,14 @@ def test_no_text_reaches_a_shell(tmp_path: Path) -> None:
     for name in (f"{text}.npz", f"{text}-2.npz", f"{text}.pth"):
         (tmp_path / "in" / name).write_bytes(b"")
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    arguments = ["--snakefile", str(SNAKEFILE), "--directory", str(tmp_path), "--cores", "1", "--dry-run", "-p"]
+    arguments = ["--snakefile", str(SNAKEFILE), "--directory", str(tmp_path), "--cores", "1", "--dry-run"]
     done = subprocess.run(
-        ["snakemake", *arguments, "--configfile", str(tmp_path / "config.yaml")],
+        ["snakemake", *arguments, "-p", "--quiet", "host", "--configfile", str(tmp_path / "config.yaml")],
         env=environment(), capture_output=True, text=True, cwd=REPOSITORY, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
-    commands = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip().startswith("lcsc ")]
+    commands = [line.removeprefix("Shell command: ") for line in done.stdout.splitlines() + done.stderr.splitlines()]
+    commands = [line for line in commands if line.startswith("lcsc ")]
     assert {command.split()[1] for command in commands} >= {"data", "collect", "extractor", "search", "report"}
     for command in commands:
         # What /bin/bash makes of it, with `lcsc` a function that prints its arguments, is what was meant.
