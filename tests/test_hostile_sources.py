@@ -24,9 +24,10 @@ LOADS = {
     ("lcsc/checkpoints/pickle_worker.py", "pickle.load"),
     ("lcsc/checkpoints/pickle_worker.py", "torch.load"),
 }
-# A TorchScript program, of which the configuration names the sha256; and code that the configuration names.
+# The worker that loads a pickle with the code that the configuration names, and a fixed line of Python that is timed.
 PROGRAMS = {
     ("lcsc/checkpoints/edm.py", "subprocess.run"),
+    ("lcsc/plan/speeds.py", "subprocess.run"),
 }
 FORBIDDEN = re.compile(
     r"(pickle|marshal|shelve|dill|joblib)\.(loads?|open)|torch\.load|numpy\.load|np\.load|(builtins\.)?(eval|exec|compile)"
