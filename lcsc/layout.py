@@ -51,6 +51,11 @@ def bank_index(run: str, results: str = RESULTS) -> str:
     return f"{results}/{run}/bank/index.json"
 
 
+def landscape_path(run: str, name: str, results: str = RESULTS) -> str:
+    """The record of a landscape of ``run``."""
+    return f"{results}/{run}/landscapes/{name}.json"
+
+
 def ema_name(rate: float) -> str:
     """The file name of a training's average at ``rate``."""
     return f"rate-{sortable(rate)}.safetensors"

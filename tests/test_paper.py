@@ -94,7 +94,7 @@ def results(tmp_path):
 
 
 SPEC = {
-    "title": "Cost of training", "x": {"label": "Training steps", "scale": "log"},
+    "kind": "points", "title": "Cost of training", "x": {"label": "Training steps", "scale": "log"},
     "methods": ["last", "ema", "evolution"],
     "points": [{"x": x, "runs": [f"r-{x}-0", f"r-{x}-1"]} for x in (1000, 2000)],
 }  # fmt: skip

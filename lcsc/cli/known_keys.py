@@ -10,7 +10,7 @@ from lcsc.config.schema import Node, read_schema
 
 # Sections of settings that are those of a run, and those that are one entry of a section.
 _OF_RUNS = ("network", "preconditioning", "sampler", "generator", "train", "evaluation", "baselines")
-_OF_ENTRIES = {"search": "searches", "tune": "fine_tune"}
+_OF_ENTRIES = {"search": "searches", "tune": "fine_tune", "landscape": "landscapes"}
 # Steps whose settings are a section themselves, and what stands beside its keys.
 _FLAT: Mapping[str, tuple[str, ...]] = {"data": ("name",), "extractor": ("name", "data_id", "threads"), "collect": ()}
 

@@ -11,6 +11,7 @@ from lcsc.cli.parsers import command, whole
 SCORING_STEPS = "lcsc.cli.scoring_steps"
 SEARCH_STEPS = "lcsc.cli.search_steps"
 TRACE_STEP = "lcsc.cli.trace_step"
+LANDSCAPE_STEP = "lcsc.cli.landscape_step"
 CHECK_STEP = "lcsc.cli.check_step"
 
 
@@ -38,7 +39,7 @@ def _warm_start(parser: argparse.ArgumentParser) -> None:
 
 
 def add_scoring(commands: Any) -> None:
-    """Add check, baselines, search, shard, tune, select, evaluate and trace."""
+    """Add check, baselines, search, shard, tune, select, evaluate, trace and landscape."""
     parser = command(commands, "check", "see whether the network fits the bank and makes finite images; seconds")
     parser.set_defaults(run=f"{CHECK_STEP}:check")
     parser.add_argument("--bank", type=Path, required=True, help="the bank's folder or its index.json")
@@ -61,6 +62,7 @@ def add_scoring(commands: Any) -> None:
     parser.set_defaults(run=f"{SEARCH_STEPS}:search")
     _add_shard(commands)
     _add_trace(commands)
+    _add_landscape(commands)
     parser = _scoring(commands, "tune", "fine-tune all weights on the distance, at several learning rates")
     _measured(parser)
     parser.add_argument("--start", type=Path, metavar="SELECTION", help="selection.json of the search it starts from")
@@ -99,6 +101,16 @@ def _add_trace(commands: Any) -> None:
     parser.add_argument("--after", type=Path, metavar="TRACE", help="trace of the search that the tuning starts from")
     text = "trace.json; it holds seconds, so its bytes differ from one run to the next"
     parser.add_argument("--output", type=Path, required=True, help=text)
+
+
+def _add_landscape(commands: Any) -> None:
+    parser = _scoring(commands, "landscape", "measure distances over the plane through three checkpoints or averages")
+    parser.set_defaults(run=f"{LANDSCAPE_STEP}:landscape")
+    parser.add_argument("--baselines", type=Path, required=True, help="with the last checkpoint and the best EMA")
+    parser.add_argument("--selection", type=Path, nargs="*", default=[], help="selection.json of each search, if any")
+    parser.add_argument("--extractors", type=Path, nargs=2, required=True, help="searched and held-out extractor")
+    parser.add_argument("--references", type=Path, nargs=2, required=True, help="their statistics of held-out images")
+    parser.add_argument("--output", type=Path, required=True, help="the landscape's file (.json)")
 
 
 def _add_shard(commands: Any) -> None:

@@ -29,6 +29,7 @@ _SCORING = ("threads", *_NETWORK, "preconditioning.kind", "sampler.kind", *_EVAL
 _TRAIN = ("recipe", "steps", "batch", "learning_rate", "seed", "save_from", "save_every", "ema_rates")
 _CLASSIFIER = ("architecture", "dimension", "steps", "batch", "learning_rate", "noise", "seed")
 _EVOLUTION = ("seed", "population", "parents", "crossover", "mutation_scale", "mutation_share")
+_LANDSCAPE = tuple(f"landscape.{key}" for key in ("checkpoints", "rate", "steps", "low", "high", "points"))
 _TUNE = ("start", "rates", "gradients", "noise", "decay", "betas")
 # Of what lcsc.config.step_settings gives, the keys that each step cannot do without.
 NEEDED: Mapping[str, tuple[str, ...]] = {
@@ -44,6 +45,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "select": (*_SCORING, "name", "finalists"),
     "evaluate": (*_SCORING, "run", "blocks"),
     "trace": (*_SCORING, "run", "name", "points", "unit", "search_images"),
+    "landscape": (*_SCORING, "run", "name", *_LANDSCAPE),
     "export": ("run",),
     "report": (),
     "figures": ("figures", "claims"),
@@ -59,6 +61,7 @@ OPTIONAL: Mapping[str, tuple[str, ...]] = {
     "select": ("extractor",),
     "evaluate": ("extractors", "searched"),
     "trace": ("extractors",),
+    "landscape": ("extractors",),
     "report": ("run",),
 }
 # What some values of those keys need besides.

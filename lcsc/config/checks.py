@@ -10,6 +10,7 @@ from lcsc.config.data_checks import data_problems, known_shape, statistics_probl
 from lcsc.config.extractor_checks import extractor_problems, role_problems, searched_problems
 from lcsc.config.figure_checks import figure_problems
 from lcsc.config.generator_checks import generator_problems
+from lcsc.config.landscape_checks import landscape_problems
 from lcsc.config.network_checks import network_problems
 from lcsc.config.problems import Problem
 from lcsc.config.search_checks import gradient_problems, soup_problems, warm_start_problems
@@ -70,6 +71,8 @@ def _run(place: tuple[str, ...], run: Section, config: Section) -> Iterator[Prob
         if search["method"] == "greedy-soup":
             yield from soup_problems((*place, "searches", name), search, run)
         yield from warm_start_problems((*place, "searches", name), str(place[-1]), name, config)
+    for name, landscape in run["landscapes"].items():
+        yield from landscape_problems((*place, "landscapes", name), landscape, run)
     for name, tuning in (run["fine_tune"] or {}).items():
         yield from _tuning((*place, "fine_tune", name), tuning, run["searches"])
 

@@ -14,7 +14,10 @@ Section = Mapping[str, Any]
 def figure_problems(config: Section) -> Iterator[Problem]:
     """What is wrong in ``figures`` and ``claims``."""
     for name, figure in config["figures"].items():
-        yield from _points(("figures", name, "points"), figure, config["runs"])
+        if figure["kind"] == "landscape":
+            yield from _landscapes(("figures", name, "landscapes"), figure, config["runs"])
+        else:
+            yield from _points(("figures", name, "points"), figure, config["runs"])
     for place, claim in enumerate(config["claims"]):
         yield from _claim(("claims", place), claim, config["figures"])
 
@@ -34,9 +37,20 @@ def _points(place: tuple[str | int, ...], figure: Section, runs: Section) -> Ite
                 yield Problem((*at, "runs"), repr(run), f"names in 'runs': {', '.join(runs)}")
 
 
+def _landscapes(place: tuple[str | int, ...], figure: Section, runs: Section) -> Iterator[Problem]:
+    for number, (run, name) in enumerate(figure["landscapes"]):
+        if run not in runs:
+            yield Problem((*place, number), repr(run), f"names in 'runs': {', '.join(runs)}")
+        elif name not in runs[run]["landscapes"]:
+            known = ", ".join(runs[run]["landscapes"]) or "none"
+            yield Problem((*place, number), repr(name), f"a name in 'landscapes' of the run {run!r}: {known}")
+
+
 def _claim(place: tuple[str | int, ...], claim: Section, figures: Section) -> Iterator[Problem]:
-    if claim["figure"] not in figures:
-        yield Problem((*place, "figure"), repr(claim["figure"]), f"a name in 'figures': {', '.join(figures) or 'none'}")
+    lines = [name for name, figure in figures.items() if figure["kind"] == "points"]
+    if claim["figure"] not in lines:
+        expected = f"a name in 'figures' of the kind 'points': {', '.join(lines) or 'none'}"
+        yield Problem((*place, "figure"), repr(claim["figure"]), expected)
         return
     figure, measure = figures[claim["figure"]], claim["measure"]
     for key in ("method", "base"):

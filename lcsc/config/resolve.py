@@ -92,7 +92,7 @@ def _merged_run(defaults: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str
     dropped = {other for key in run for other in _INSTEAD.get(key, ())}
     node = read_schema()["$defs"]["run"]
     merged = _merged({key: value for key, value in defaults.items() if key not in dropped}, run, node)
-    for key in ("searches", "fine_tune"):
+    for key in ("searches", "fine_tune", "landscapes"):
         if isinstance(merged.get(key), dict):
             merged[key] = {name: entry for name, entry in merged[key].items() if entry is not None}
     return _with_suited_rates(merged) if "checkpoints" in merged else merged

@@ -59,7 +59,8 @@ def step_settings(config: Section, run: str | None, step: str, *, name: str | No
     """What fixes the result of ``step``, as JSON can hold it.
 
     ``config`` is resolved. ``run`` names the run, for every step but ``data`` and ``extractor``, which runs
-    share; ``name`` names the set of images, the extractor (``reference`` too) or the search (``select``, ``trace``).
+    share; ``name`` names the set of images, the extractor (``reference`` too) or the search (``select``, ``trace``)
+    or the landscape.
     """
     if step == "data":
         return data_settings(config, _known(name, config["data"], "data"))
@@ -215,6 +216,18 @@ def _trace(config: Section, run: str, section: Section, name: str | None) -> dic
     }
 
 
+def _landscape(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:
+    entry = section["landscapes"][_known(name, section["landscapes"], f"runs.{run}.landscapes")]
+    return {
+        **_scoring(config, section),
+        "run": run,
+        "name": name,
+        "images": entry["images"],
+        "landscape": {key: value for key, value in entry.items() if key != "images"},
+        "extractors": {role: extractor_id(config, name) for role, name in section["extractors"].items()},
+    }
+
+
 def _named(config: Section, run: str, section: Section, name: str | None) -> dict[str, Any]:
     return {"run": run}
 
@@ -230,6 +243,7 @@ _OF_RUNS: dict[str, Callable[[Section, str, Section, str | None], dict[str, Any]
     "select": _select,
     "evaluate": _evaluate,
     "trace": _trace,
+    "landscape": _landscape,
     "export": _named,
     "report": _named,
 }

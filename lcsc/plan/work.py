@@ -173,6 +173,12 @@ def of_look(run: Section, name: str) -> Work:
     return Work(1, int(wanted["images"] or entry.get("images") or run["evaluation"]["search"]["images"]))
 
 
+def of_landscape(run: Section, name: str) -> Work:
+    """The points of a landscape, and its marks: last, best EMA and each search."""
+    entry = run["landscapes"][name]
+    return Work(int(entry["points"]) ** 2 + 2 + len(run["searches"]), int(entry["images"]), measures=2)
+
+
 def of_trace(run: Section, name: str) -> Work:
     """The points of the trace of a search or fine-tuning."""
     evaluation = run["evaluation"]

@@ -60,10 +60,15 @@ class Measures:
         }
         return {"images": self.images, "columns": columns, "protocols": protocols, "bank": self.context.bank.identity}
 
-    def of(self, records: Sequence[Mapping[str, Any]]) -> list[dict[str, float | None]]:
-        """The distances by column of weights, as :mod:`lcsc.weights` records them; None where there is none."""
+    def of(
+        self, records: Sequence[Mapping[str, Any]], what: str = "points of the trace"
+    ) -> list[dict[str, float | None]]:
+        """The distances by column of weights, as :mod:`lcsc.weights` records them; None where there is none.
+
+        ``what`` they are is said by the lines of progress.
+        """
         noise = self.context.noise("report", 0, self.images)
-        progress = Progress("points of the trace", len(records))
+        progress = Progress(what, len(records))
 
         def work(record: Mapping[str, Any]) -> dict[str, float | None]:
             vector = weights.load(record, self.context.bank)

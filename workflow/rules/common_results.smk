@@ -32,10 +32,22 @@ def timings(run):
 def figure_evaluations():
     """The final evaluations that the figures over several runs show."""
     points = [
-        point for figure in CONFIG["figures"].values() for point in figure["points"]
+        point
+        for figure in CONFIG["figures"].values()
+        for point in figure.get("points", [])
     ]
     runs = dict.fromkeys(run for point in points for run in point["runs"])
     return [f"results/{run}/evaluation.json" for run in runs]
+
+
+def figure_landscapes():
+    """The landscapes that these figures show."""
+    shown = dict.fromkeys(
+        tuple(pair)
+        for figure in CONFIG["figures"].values()
+        for pair in figure.get("landscapes", [])
+    )
+    return [layout.landscape_path(run, name) for run, name in shown]
 
 
 def figure_files():

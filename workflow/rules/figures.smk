@@ -2,6 +2,7 @@
 rule figures:
     input:
         evaluations=figure_evaluations(),
+        landscapes=figure_landscapes(),
     output:
         **figure_files(),
         claims="results/figures/paper.md",

@@ -28,7 +28,8 @@ def scoring_minutes(of, run=None, name=None):
 
     def runtime(wildcards, attempt):
         section = RUNS[run or wildcards.run]
-        entry = name or wildcards.get("search") or wildcards.get("tuning")
+        kinds = ("search", "tuning", "landscape")
+        entry = name or next(filter(None, map(wildcards.get, kinds)), None)
         done = of(section, entry) if entry else of(section)
         return attempt * limits.minutes(section, DEVICE, done)
 
