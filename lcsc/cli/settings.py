@@ -88,6 +88,7 @@ _WHOLE = {
     *("save_from", "save_every", "dimension", "population", "parents", "from_step", "to_step", "size"),
     *("every", "count"),
 }
+_LISTS = ("landscape.steps",)  # a list under a name that elsewhere has a whole number
 
 
 def step_settings_of(options: argparse.Namespace, step: str) -> dict[str, Any]:
@@ -161,7 +162,7 @@ def _value(settings: Mapping[str, Any], key: str, step: str) -> Any:
                 f"--settings: {place}: not found; step '{step}' needs it; `lcsc settings` prints a step's settings"
             )
         value = value[part]
-    if parts[-1] in _WHOLE and (not isinstance(value, int) or isinstance(value, bool)):
+    if parts[-1] in _WHOLE and key not in _LISTS and (not isinstance(value, int) or isinstance(value, bool)):
         raise InputError(f"--settings: {key}: found {value!r}, expected a whole number")
     return value
 

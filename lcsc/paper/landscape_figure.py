@@ -26,7 +26,7 @@ HEADER = ("run", "landscape", "what", "extractor", "x", "y", "off the plane", "d
 MAP = "cividis"  # even in lightness, and the same to colour-blind readers (Nuñez et al. 2018)
 BANDS = 24  # of colour
 FEW_LINES, MOST_LINES = 4, 9
-_STEPS = (COARSE, FINE, tuple(np.arange(1, 10, 0.5)), tuple(np.arange(1, 10, 0.2)), tuple(np.arange(1, 10, 0.05)))
+_STEPS = (COARSE, FINE, *(tuple(np.arange(1, 10, step).tolist()) for step in (1, 0.5, 0.2, 0.05)))
 
 
 def lines(low: float, high: float) -> list[float]:
@@ -46,7 +46,7 @@ def draw(name: str, title: str, records: Sequence[Record]) -> tuple[Drawing, byt
     _require_alike(records)
     columns = records[0]["columns"][::-1]  # as in other figures, first the extractor that nothing searched
     look = looks([mark["name"] for record in records for mark in record["marks"]])
-    figure = new_figure(width=8.4, height=0.9 + 3.5 * len(records))
+    figure = new_figure(width=8.4, height=1.7 + 3.9 * len(records))
     panels = figure.subplots(len(records), len(columns), squeeze=False, sharex="row", sharey="row")
     for place, column in enumerate(columns):
         norm = _norm([_values(record, column["key"]) for record in records])
@@ -54,8 +54,8 @@ def draw(name: str, title: str, records: Sequence[Record]) -> tuple[Drawing, byt
             filled = _contours(axes, record, _values(record, column["key"]), norm)
             _corners(axes, record)
             _marks(axes, record, look)
-            _words(axes, record, column, first=place == 0)
-        _colour_bar(figure, filled, panels[:, place].tolist(), norm, _distance(column))
+            _words(axes, record, first=place == 0)
+        _colour_bar(figure, filled, panels[:, place].tolist(), norm, column)
     handles = _legend(records, look)
     figure.legend(handles=handles, loc="outside lower center", ncols=min(3, len(handles)))
     alt = f"{title}. " + " ".join(_sentence(record, columns) for record in records)
@@ -66,8 +66,8 @@ def draw(name: str, title: str, records: Sequence[Record]) -> tuple[Drawing, byt
         alt=alt,
         caption=(
             f"{title}. Distance to held-out images over θ₀ + x(θ₁ − θ₀) + y(θ₂ − θ₀), on a grid {spacing} apart in x "
-            f"and y, {records[0]['images']:,} images a point. Marks stand at the nearest point of the plane; the "
-            "percentage is the share of their distance from θ₀ that lies off it."
+            f"and y, {records[0]['images']:,} images a point. Marks stand at the nearest point of the plane, hollow "
+            "ones beyond the frame; the percentages are the shares of their distance from θ₀ that lie off it."
         ),
         svg=svg_text(figure, name, alt),
         data=Data(HEADER, tuple(row for record in records for row in _rows(record))),
@@ -94,14 +94,13 @@ def _norm(values: Sequence[NDArray[np.float64]]) -> LogNorm:
     known = np.concatenate([each[np.isfinite(each) & (each > 0)] for each in values])
     if not known.size:
         raise InputError("figures: found no distance in a landscape, expected numbers above 0; see its job's log")
-    low, high = float(known.min()), float(known.max())
-    return LogNorm(low, high if high > low else 1.001 * low)
+    return LogNorm(float(known.min()) * 0.999, float(known.max()) * 1.001)  # so that rounding leaves no gap
 
 
 def _contours(axes: Axes, record: Record, values: NDArray[np.float64], norm: LogNorm) -> Any:
     shown = np.ma.masked_invalid(np.where(values > 0, values, np.nan))
     bands = np.geomspace(float(norm.vmin or 0), float(norm.vmax or 0), BANDS + 1)
-    filled = axes.contourf(record["xs"], record["ys"], shown, levels=bands, norm=norm, cmap=MAP, extend="both")
+    filled = axes.contourf(record["xs"], record["ys"], shown, levels=bands, norm=norm, cmap=MAP)
     levels = lines(float(shown.min()), float(shown.max())) if shown.count() else []
     if levels:
         drawn = axes.contour(record["xs"], record["ys"], shown, levels=levels, colors="white", linewidths=0.7)
@@ -110,55 +109,53 @@ def _contours(axes: Axes, record: Record, values: NDArray[np.float64], norm: Log
 
 
 def _corners(axes: Axes, record: Record) -> None:
+    from matplotlib.patheffects import withStroke
+
     for (x, y), corner in zip(((0, 0), (1, 0), (0, 1)), record["corners"], strict=True):
         axes.plot(x, y, marker="o", markersize=5, color="white", markeredgecolor=INK, linestyle="none", zorder=4)
-        _write(axes, f"{corner['step']:,}", (x, y), (0, -11), size=7.5, ha="center")
+        axes.annotate(
+            f"{corner['step']:,}", (x, y), xytext=(0, -11), textcoords="offset points", fontsize=7.5, ha="center",
+            color=INK, zorder=7, path_effects=[withStroke(linewidth=2, foreground="white")],
+        )  # fmt: skip
 
 
 def _marks(axes: Axes, record: Record, look: Mapping[str, Any]) -> None:
-    """Each mark at its projection, or at the frame where that is beyond it."""
+    """Each mark at its projection, or hollow at the frame where that is beyond it."""
     low, high = record["xs"][0], record["xs"][-1]
     bottom, top = record["ys"][0], record["ys"][-1]
     for mark in record["marks"]:
         x, y = float(np.clip(mark["x"], low, high)), float(np.clip(mark["y"], bottom, top))
         beyond = (x, y) != (mark["x"], mark["y"])
         style = look[mark["name"]]
+        face, edge = ("white", style.colour) if beyond else (style.colour, "white")
         axes.plot(
-            x, y, marker=style.marker, color=style.colour, markersize=8.5, markeredgecolor="white",
-            markeredgewidth=1.1, linestyle="none", clip_on=False, zorder=6,
+            x, y, marker=style.marker, markersize=8.5, markerfacecolor=face, markeredgecolor=edge,
+            markeredgewidth=1.6 if beyond else 1.1, linestyle="none", clip_on=False, zorder=6,
         )  # fmt: skip
-        words = f"{100 * mark['residual']:.0f} %" + (f", at ({mark['x']:.1f}, {mark['y']:.1f})" if beyond else "")
-        right = x > (low + high) / 2
-        _write(axes, words, (x, y), (-7 if right else 7, 2), size=7, ha="right" if right else "left")
 
 
-def _write(axes: Axes, words: str, at: tuple[float, float], away: tuple[float, float], *, size: float, ha: str) -> None:
-    """``words`` beside a point, readable on any colour; ``away`` in points."""
-    from matplotlib.patheffects import withStroke
-
-    axes.annotate(
-        words, at, xytext=away, textcoords="offset points", fontsize=size, ha=ha, color=INK, zorder=7,
-        path_effects=[withStroke(linewidth=2, foreground="white")],
-    )  # fmt: skip
-
-
-def _words(axes: Axes, record: Record, column: Mapping[str, Any], *, first: bool) -> None:
+def _words(axes: Axes, record: Record, *, first: bool) -> None:
     axes.grid(visible=False)
     axes.set_aspect("equal")
-    axes.set_title(_title(record) if first else "")
-    axes.set_title("searched" if column["searched"] else "seen by no search", loc="right", fontsize=9,
-                   fontweight="normal", color=MUTED)  # fmt: skip
-    axes.set_xlabel(f"x (grid {_spacing(record):.3g})")
-    if first:
-        axes.set_ylabel(f"y (grid {_spacing(record):.3g})")
+    axes.set_xlabel(f"x (grid spacing {_spacing(record):.3g})")
+    if not first:
+        return
+    axes.set_ylabel(f"y (grid spacing {_spacing(record):.3g})")
+    axes.set_title(_title(record), pad=18)
+    marks = ", ".join(f"{mark['name']} {mark['residual']:.0%}" for mark in record["marks"])
+    axes.annotate(
+        f"{record['angle']:.0f}° between the axes; off the plane: {marks}", (0, 1), xycoords="axes fraction",
+        xytext=(0, 6), textcoords="offset points", fontsize=8, color=MUTED, annotation_clip=False,
+    ).set_in_layout(False)  # fmt: skip
 
 
-def _colour_bar(figure: Any, filled: Any, panels: list[Axes], norm: LogNorm, distance: str) -> None:
-    bar = figure.colorbar(filled, ax=panels, location="bottom", shrink=0.9, aspect=30, extend="neither")
+def _colour_bar(figure: Any, filled: Any, panels: list[Axes], norm: LogNorm, column: Mapping[str, Any]) -> None:
+    bar = figure.colorbar(filled, ax=panels, location="bottom", shrink=0.9, aspect=30)
     ticks = lines(float(norm.vmin or 0), float(norm.vmax or 0))
     bar.set_ticks(ticks, labels=[f"{tick:,g}" for tick in ticks])
     bar.minorticks_off()
-    bar.set_label(f"{distance}, held-out images")
+    role = "searched" if column["searched"] else "seen by no search"
+    bar.set_label(f"{_distance(column)} to held-out images ({role})")
 
 
 def _legend(records: Sequence[Record], look: Mapping[str, Any]) -> list[Any]:
