@@ -24,7 +24,7 @@ SEARCH = {
     "mutation_scale": [0.01, 0.1], "mutation_share": [0.1, 1.0], "initial_rates": [0.9],
 }  # fmt: skip
 NAMES = {"data": "digits", "extractor": "cnn", "reference": "cnn", "search": "evolution", "select": "evolution"}
-NAMES |= {"tune": "adam", "trace": "evolution"}
+NAMES |= {"tune": "adam", "trace": "evolution", "landscape": "raw"}
 
 
 def lcsc(*arguments):
@@ -50,9 +50,10 @@ def search_settings(**values):
 
 
 def configuration():
-    """The default configuration with a fine-tuning, which it need not have."""
+    """The default configuration with a fine-tuning and a landscape, which it need not have."""
     given = read_yaml(REPOSITORY / "config" / "config.yaml")
     given["defaults"]["fine_tune"] = {"adam": {}}
+    given["defaults"]["landscapes"] = {"raw": {"steps": [1100, 1500, 2000]}}
     return resolve(given)
 
 
@@ -179,7 +180,7 @@ class TestSettings:
         for run, section in config["runs"].items():
             names = {"data": config["data"], "extractor": config["extractors"], "reference": config["extractors"]}
             names |= dict.fromkeys(("search", "select", "trace"), section["searches"])
-            names["tune"] = section["fine_tune"] or {}
+            names |= {"tune": section["fine_tune"] or {}, "landscape": section["landscapes"]}
             for step in STEPS:
                 if "train" in section or step not in ("train", "continue"):
                     for name in names.get(step, [None]):

@@ -334,6 +334,9 @@ def test_checkpoints_of_ones_own_replace_the_default_training() -> None:
 
 def settings(config: Config, step: str) -> Config:
     names = {"search": "evolution", "select": "evolution", "trace": "evolution", "data": "digits", "tune": "adam"}
+    names["landscape"] = "raw"
+    config = copy.deepcopy(config)
+    config["defaults"]["landscapes"] = {"raw": {"steps": [22, 30, 40]}}
     return step_settings(resolve(config), "tiny", step, name=names.get(step, "cnn"))
 
 
@@ -358,19 +361,33 @@ def settings(config: Config, step: str) -> Config:
         (changed("defaults.fine_tune.adam.span", to={"groups": "block"}), {"tune"}),
         (changed("defaults.evaluation.selection.images", to=99), {"baselines", "select"}),
         (changed("defaults.evaluation.report.blocks", to=9), {"evaluate"}),
-        (changed("defaults.evaluation.seed", to=9), {"baselines", "search", "tune", "select", "evaluate", "trace"}),
+        (
+            changed("defaults.evaluation.seed", to=9),
+            {"baselines", "search", "tune", "select", "evaluate", "trace", "landscape"},
+        ),
         (
             changed("extractors.cnn.seed", to=9),
-            {"extractor", "reference", "baselines", "search", "tune", "select", "evaluate", "trace"},
+            {"extractor", "reference", "baselines", "search", "tune", "select", "evaluate", "trace", "landscape"},
         ),
         (
             changed("data.digits.seed", to=9),
-            {"data", "extractor", "reference", "baselines", "search", "tune", "select", "evaluate", "trace"},
+            {
+                "data",
+                "extractor",
+                "reference",
+                "baselines",
+                "search",
+                "tune",
+                "select",
+                "evaluate",
+                "trace",
+                "landscape",
+            },
         ),
         (changed("threads", to=2), set(STEPS) - {"data", "collect", "export", "report", "figures"}),
         (
             changed("defaults.network.args.width", to=8),
-            {"train", "continue", "baselines", "search", "tune", "select", "evaluate", "trace"},
+            {"train", "continue", "baselines", "search", "tune", "select", "evaluate", "trace", "landscape"},
         ),
     ],
 )

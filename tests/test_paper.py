@@ -150,7 +150,7 @@ def test_the_configuration_is_the_step_s_settings():
         (with_figures(points=[{"x": 1000, "runs": ["other"]}]), "figures.cost.points[0].runs: found 'other'"),
         (with_figures(points=[{"x": 1, "runs": ["tiny"]}, {"x": 2, "runs": ["tiny", "tiny"]}]), "2 runs, expected 1"),
         (with_figures(points=[{"x": "b", "runs": ["tiny"]}]), "expected words on a 'category' axis, and numbers"),
-        (with_figures({"figure": "none"}), "claims[0].figure: found 'none', expected a name in 'figures': cost"),
+        (with_figures({"figure": "none"}), "expected a name in 'figures' of the kind 'points': cost"),
         (with_figures({"measure": {"kind": "ratio", "method": "adam", "at": 1000}}), "measure.method: found 'adam'"),
         (with_figures({"measure": {"kind": "ratio", "method": "ema"}}), "at: found nothing (null), expected an x"),
         (with_figures({"measure": {"kind": "match", "method": "ema", "base_at": 3}}), "measure.base_at: found 3"),

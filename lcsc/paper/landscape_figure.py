@@ -137,6 +137,7 @@ def _marks(axes: Axes, record: Record, look: Mapping[str, Any]) -> None:
 def _words(axes: Axes, record: Record, *, first: bool) -> None:
     axes.grid(visible=False)
     axes.set_aspect("equal")
+    axes.locator_params(nbins=5)
     axes.set_xlabel(f"x (grid spacing {_spacing(record):.3g})")
     if not first:
         return
