@@ -12,7 +12,7 @@ from tiny import CPU
 from lcsc import baselines, final, seeds, weights
 from lcsc import columns as columns_of
 from lcsc.data import load_part, to_bytes, to_float
-from lcsc.errors import InputError
+from lcsc.errors import InputError, LcscError
 from lcsc.evaluation import generate
 from lcsc.metrics import neighbours
 from lcsc.metrics.frechet import frechet_distance
@@ -128,6 +128,26 @@ def test_the_final_evaluation_is_right_and_does_not_depend_on_workers(scored, ti
         }
         assert row["copies"]["ratio"] == row["neighbours"]["train"]["mean"] / made.guards.real_distance
     assert measured == evaluation(tiny_run, 3).run(rows, "test", guards=True)
+
+
+def test_a_baseline_without_a_distance_has_no_row_but_a_reason(scored, tiny_run, monkeypatch):
+    rows = final.methods({"entries": scored, "chosen": baselines.choose(scored)}, [])
+
+    def load_broken(*broken):
+        spoilt = [row["weights"] for row in rows if row["name"] in broken]
+        load = weights.load
+        monkeypatch.setattr(final.weights, "load", lambda r, b: load(r, b) * (np.nan if r in spoilt else 1))
+
+    load_broken("uniform")
+    made = evaluation(tiny_run)
+    measured = made.run(rows, "test", guards=True)
+    assert [row["name"] for row in measured] == ["last", "single", "ema", "decayed"]
+    words = final.record(made, measured, [measured[2]], "tiny")["protocol_words"]
+    (label,) = (row["label"] for row in rows if row["name"] == "uniform")
+    assert [line for line in words if line.startswith(f"{label} has no row: cnn/held-out, report block 0: 120 of 120")]
+    load_broken("last")
+    with pytest.raises(LcscError, match=r"120 of 120 images .* check the generator's settings"):
+        evaluation(tiny_run).run(rows, "test", guards=True)
 
 
 def test_the_floor_is_the_distance_between_real_images(tiny_run):
