@@ -35,7 +35,8 @@ defaults:
 runs: {mine: {}}
 """
 OF_ALL_RUNS = ("data", "extractors")
-PROGRAMS = ("lcsc", "snakemake", "pip")
+PROGRAMS = ("lcsc", "snakemake", "pip", "make")
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
 
 def blocks(language: str) -> Iterator[tuple[str, str]]:
@@ -99,6 +100,8 @@ def test_each_command_is_one_that_there_is(name: str) -> None:
     program, *words = COMMANDS[name]
     if program == "pip":
         assert words[0] == "install"
+    elif program == "make":
+        assert {word for word in words if "=" not in word} <= TARGETS
     elif program == "snakemake":
         given = get_argument_parser().parse_args([word for word in words if word != "…"])
         places = [*(given.configfile or []), *filter(None, [given.workflow_profile])]

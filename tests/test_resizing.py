@@ -71,7 +71,8 @@ def test_a_search_by_the_twin_is_chosen_by_the_extractor_itself_and_the_differen
     def given(path):
         return [*measures(tiny_run)[:2], "--extractor", path, "--reference", path.with_suffix(".h5")]
 
-    scoring = settings(**SCORING, images=60, name="x", search=GRADIENT, finalists=2)
+    scoring = settings(**SCORING, images=60, name="x", search=GRADIENT)
+    choosing = settings(**SCORING, images=60, name="x", finalists=2)
     run = ["--count", 2, "--output"]
     assert lcsc("search", *given(exact), *scoring, *run, tmp_path / "refused") == 2
     assert "stand-in: is not differentiable" in one_error_line(capsys)
@@ -79,7 +80,7 @@ def test_a_search_by_the_twin_is_chosen_by_the_extractor_itself_and_the_differen
     generations = [tmp_path / "search" / f"generation-{number:04d}.json" for number in range(2)]
     chosen = ["--generations", *generations, "--output", tmp_path / "selection.json"]
     searched = ["--searched", twin, twin.with_suffix(".h5")]
-    assert lcsc("select", *given(exact), *scoring, *chosen, *searched) == 0
+    assert lcsc("select", *given(exact), *choosing, *chosen, *searched) == 0
     record = json.loads((tmp_path / "selection.json").read_text())
     own = record["finalists"][record["chosen"]]["selection_score"]
     found = record["searched"]
@@ -88,6 +89,6 @@ def test_a_search_by_the_twin_is_chosen_by_the_extractor_itself_and_the_differen
     assert (found["extractor"], record["extractor"]) == ("stand-in-twin", load_extractor(exact).identity)
     capsys.readouterr()
     other = ["--searched", tiny_run.folder / "cnn.safetensors", tiny_run.folder / "train.cnn.h5"]
-    assert lcsc("select", *given(exact), *scoring, *chosen, *other) == 2
+    assert lcsc("select", *given(exact), *choosing, *chosen, *other) == 2
     assert "which was searched; give that" in one_error_line(capsys)
     assert np.isfinite(own)
