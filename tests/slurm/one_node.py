@@ -54,18 +54,6 @@ def purge() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def crash_controller() -> None:
-    """Kill Slurm's controller; jobs that run go on."""
-    done = _script("crash", timeout=60)
-    assert done.returncode == 0, done.stdout
-
-
-def recover_controller() -> None:
-    """Start the controller again, with the jobs that it knew."""
-    done = _script("recover", timeout=60)
-    assert done.returncode == 0, done.stdout
-
-
 def _script(action: str, timeout: float) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["bash", SCRIPT, action],
