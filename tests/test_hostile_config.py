@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,9 +80,10 @@ def test_no_text_reaches_a_shell(tmp_path: Path) -> None:
     for name in (f"{text}.npz", f"{text}-2.npz", f"{text}.pth"):
         (tmp_path / "in" / name).write_bytes(b"")
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    arguments = ["--snakefile", str(SNAKEFILE), "--directory", str(tmp_path), "--cores", "1", "--dry-run"]
+    arguments = ["--snakefile", str(SNAKEFILE), "--directory", str(tmp_path), "--cores", "1", "--dry-run", "-p"]
+    arguments += ["--quiet", "host", "--configfile", str(tmp_path / "config.yaml")]
     done = subprocess.run(
-        ["snakemake", *arguments, "-p", "--quiet", "host", "--configfile", str(tmp_path / "config.yaml")],
+        [sys.executable, "-m", "snakemake", *arguments],
         env=environment(), capture_output=True, text=True, cwd=REPOSITORY, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]

@@ -25,6 +25,7 @@ from lcsc.collection import collect
 from lcsc.data.sources import open_source
 from lcsc.errors import InputError
 from lcsc.files import read_json
+from lcsc.hdf5_files import own_dataset
 from lcsc.metrics.reference_file import read_reference
 
 HUGE = 10**12
@@ -187,6 +188,11 @@ def external_link(file: h5py.File) -> None:
     file["images"] = h5py.ExternalLink(f"{Path(file.filename).parent}/other.h5", "images")
 
 
+def soft_link(file: h5py.File) -> None:
+    file["own"] = np.ones((4, 8, 8), np.uint8)
+    file["images"] = h5py.SoftLink("/own")
+
+
 @pytest.mark.parametrize(
     ("write", "part"),
     [
@@ -206,6 +212,17 @@ def test_hdf5_gives_what_stands_in_the_file_and_no_more(tmp_path: Path, write: C
     with h5py.File(tmp_path / "images.h5", "w") as file:
         write(file)
     refused(images(tmp_path / "images.h5", "hdf5"), part)
+
+
+@pytest.mark.parametrize("write", [external_link, soft_link])
+def test_an_array_that_is_named_must_stand_in_the_file(tmp_path: Path, write: Callable[..., None]) -> None:
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["images"] = np.ones((4, 8, 8), np.uint8)
+    with h5py.File(tmp_path / "images.h5", "w") as file:
+        write(file)
+        assert file["images"][:].any()  # HDF5 itself follows it
+        with pytest.raises(InputError, match="is a link, expected the array itself"):
+            own_dataset(file, "images")
 
 
 def test_a_reference_gives_what_stands_in_its_file(tmp_path: Path) -> None:
