@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -109,8 +110,10 @@ def said(folder: Path) -> str:
 
 
 def shell_environment() -> dict[str, str]:
-    """The environment of a user's shell; jobs inherit it."""
-    return {**environment(), "LC_ALL": "C.UTF-8"}
+    """The environment of a user's shell, in which this Python's own is activated; jobs inherit it."""
+    known = environment()
+    path = os.pathsep.join([str(Path(sys.executable).parent), known.get("PATH", os.defpath)])
+    return {**known, "PATH": path, "LC_ALL": "C.UTF-8"}
 
 
 def submitted(said: str) -> dict[str, list[str]]:
