@@ -35,7 +35,7 @@ test: $(STAMP) ## run the tests
 	$(BIN)/python -m pytest
 
 test-workflow: $(STAMP) ## run the workflow end to end in small, with kills, resumes and extensions
-	$(BIN)/python -m pytest -m workflow tests/workflow
+	$(BIN)/python -m pytest -m workflow --timeout 900 tests/workflow
 
 test-slurm: $(STAMP) ## run a small search through a real one-node Slurm (needs root and apt; says so where it skips)
 	@if $(BIN)/python -m pip install --quiet -e ".[cluster]"; then \
@@ -44,7 +44,7 @@ test-slurm: $(STAMP) ## run a small search through a real one-node Slurm (needs 
 
 test-faults: $(STAMP) ## kills, full disks, damaged files and the like; KILLS=10 kills ten times in place of a hundred
 	$(BIN)/python -m pip install --quiet -e ".[cluster]"
-	KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -m faults $(FAULTS)
+	KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -m faults --timeout 900 $(FAULTS)
 
 bench: $(STAMP) ## time the distance, the combining of checkpoints and gradients, and measure the memory of these
 	$(BIN)/python tests/bench/bench_core.py
