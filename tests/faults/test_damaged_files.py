@@ -59,13 +59,15 @@ def test_every_single_flipped_byte_is_found(kinds: dict[str, list[Path]]) -> Non
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_truncated_files_are_named(kinds: dict[str, list[Path]], share: float) -> None:
-    """Nothing left, half of it, all but the last byte."""
+    """Nothing left, half of it, all but the last byte. A journal may end after any of its lines."""
     for kind, paths in kinds.items():
         whole = paths[0].read_bytes()
-        paths[0].write_bytes(whole[: int(share * (len(whole) - 1))])
+        left = whole[: int(share * (len(whole) - 1))]
+        paths[0].write_bytes(left)
         problems = verify([paths[0]]).problems
         paths[0].write_bytes(whole)
-        assert len(problems) == (0 if kind == "journal/*.jsonl" and share == 0.0 else 1), (kind, problems)
+        in_order = kind == "journal/*.jsonl" and (not left or left.endswith(b"\n"))
+        assert len(problems) == (0 if in_order else 1), (kind, problems)
         assert all("\n" not in problem for problem in problems)
 
 
