@@ -65,15 +65,20 @@ def generate(generator: Generator, noise: Noise, chunk: int) -> Iterator[torch.T
 
 def without_infinities(images: torch.Tensor) -> torch.Tensor:
     """``images`` with NaN for infinities, which rounding to bytes would make black or white."""
-    finite = torch.isfinite(images)
-    return images if bool(finite.all()) else images.masked_fill(~finite, math.nan)
+    return images if _all_finite(images) else images.masked_fill(~torch.isfinite(images), math.nan)
 
 
 def features_of(extractor: Extractor, images: torch.Tensor) -> torch.Tensor:
     """Features [n, D] of ``images``; NaN for those that are not finite, whatever the extractor makes of them."""
     features = extractor(images)
-    finite = torch.isfinite(images).flatten(1).all(1)
-    return features if bool(finite.all()) else features.masked_fill(~finite[:, None], math.nan)
+    if _all_finite(images):
+        return features
+    return features.masked_fill(~torch.isfinite(images).flatten(1).all(1)[:, None], math.nan)
+
+
+def _all_finite(images: torch.Tensor) -> bool:
+    """Whether no value is infinite or NaN, of which one makes the sum so; a sum too large says no of finite ones."""
+    return bool(torch.isfinite(images.sum()))
 
 
 def measure(

@@ -88,6 +88,12 @@ def test_infinities_are_not_rounded_to_white():
     assert torch.isfinite(features[1]).all()
 
 
+def test_finite_values_whose_sum_is_not_stay():
+    images = torch.full((2, 1, 2, 2), 3e38)
+    assert torch.equal(without_infinities(images), images)
+    assert torch.isfinite(features_of(Blind(), images.expand(2, 3, 2, 2))).all()
+
+
 def test_one_bad_pixel_is_no_score_by_value_or_with_gradient(tiny_run, failing):
     context, made = failing
     weights = tiny_run.bank.checkpoint(0)
