@@ -3,52 +3,64 @@
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 
 from lcsc.bank import Bank
 from lcsc.collection import collect
-from lcsc.evaluation import Score
-from lcsc.search import SEARCHES, SearchSpace, make_search
-from lcsc.search.driver import run_generations
-from lcsc.search.generations import chain_paths, read_chain
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-SPACE = SearchSpace((10, 20, 30), groups=2)
-SETTINGS = {"method": "hill-climbing", "seed": 0, "step": 0.1}
-ABOUT = {"method": "hill-climbing", "search": "own", "protocol": "p", "bank": "b", "settings": SETTINGS}
 
 
-@pytest.fixture
-def registry():
-    before = dict(SEARCHES)
-    yield SEARCHES
-    SEARCHES.clear()
-    SEARCHES.update(before)
-
-
-def score_all(candidates, journal, wants_gradients, done):
-    return [Score(float(np.square(c.coefficients - [[2, -2, 1], [0, 0, 1]]).sum())) for c in candidates]
-
-
-def test_a_method_of_one_s_own_runs_as_the_page_says(registry, tmp_path):
-    (code,) = re.findall(r"```python\n(.*?)```", (DOCS / "search-methods.md").read_text(encoding="utf-8"), re.DOTALL)
-    exec(compile(code, "search-methods.md", "exec"), {})
-    for folder, rounds in (("once", [(0, 60)]), ("rounds", [(0, 7), (7, 20), (27, 33)])):
-        for first, count in rounds:
-            search = make_search(SETTINGS, SPACE)
-            run_generations(search, score_all, tmp_path / folder, first=first, count=count, about=ABOUT)
-    once, rounds = (chain_paths(tmp_path / folder, 60) for folder in ("once", "rounds"))
-    assert [path.read_bytes() for path in once] == [path.read_bytes() for path in rounds]
-    scores = [generation.scored[0].score for generation in read_chain(once)]
-    assert min(scores) < 0.3 * scores[0]
+def anchors(text: str) -> set[str]:
+    """The anchors that GitHub gives the headings of a page."""
+    heads = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head).lower().replace(" ", "-") for head in heads}
 
 
 def test_links_between_pages_lead_somewhere():
+    for page in (DOCS.parent / "README.md", *DOCS.glob("*.md")):
+        for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", page.read_text(encoding="utf-8")):
+            found = page.parent / target if target else page
+            assert found.exists(), f"{page.name}: {target}"
+            assert not anchor or anchor in anchors(found.read_text(encoding="utf-8")), f"{page.name}: {target}#{anchor}"
+
+
+def test_the_index_leads_to_every_page():
+    made = {"index.md", "paper.md"}  # itself, and what `make figures` writes
+    targets = set(re.findall(r"\]\(([a-z0-9-]+\.md)\)", (DOCS / "index.md").read_text(encoding="utf-8")))
+    assert targets == {page.name for page in DOCS.glob("*.md")} - made
+
+
+def test_files_that_the_pages_name_are_there():
     for page in DOCS.glob("*.md"):
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+        for name in re.findall(r"`((?:lcsc|tests|workflow)/[\w/.]*)`", page.read_text(encoding="utf-8")):
+            assert (DOCS.parent / name).exists(), f"{page.name}: {name}"
+
+
+def test_the_errors_of_the_faq_are_ones_that_there_are():
+    text = (DOCS / "faq.md").read_text(encoding="utf-8").partition("## Errors")[2]
+    messages = [
+        found for row in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE) for found in re.findall("`(.*?)`", row)
+    ]
+    assert len(messages) > 10
+    source = "".join(path.read_text(encoding="utf-8") for path in (DOCS.parent / "lcsc").rglob("*.py"))
+    source = re.sub(r'"\n\s*f?"', "", source)  # strings that go on in the next line
+    words = {"found no checkpoints": 'else "no checkpoints"', "found one checkpoint": 'f"one checkpoint ('}
+    for message in messages:
+        if message != "Directory cannot be locked":  # Snakemake's
+            assert words.get(message, message) in source, message
+
+
+def test_the_figures_that_are_described_are_made():
+    config = yaml.safe_load((DOCS.parent / "config" / "figures.yaml").read_text(encoding="utf-8"))
+    text = (DOCS / "reproducing-the-paper.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| (`.*?) \| `?", text.partition("## What the figures")[2].partition("## The claims")[0], re.MULTILINE
+    )
+    assert {name for row in rows for name in re.findall("`(.*?)`", row)} == set(config["figures"])
+    kinds = re.findall(r"^\| `([a-z-]+)` \|", text.partition("## The claims")[2], re.MULTILINE)
+    assert set(kinds) >= {claim["measure"]["kind"] for claim in config["claims"]}
 
 
 def test_the_loops_of_the_recorder_page_record(tmp_path, monkeypatch):

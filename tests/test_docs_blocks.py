@@ -1,23 +1,26 @@
-"""Each piece of configuration in the docs is accepted in its place, and each command there is one that runs."""
+"""Each piece of configuration in the docs is accepted in its place, and each command there is one that runs.
+
+What runs at all runs in ``tests/workflow/test_docs_commands.py``; here every command is read by its own parser.
+"""
 
 from __future__ import annotations
 
 import argparse
 import re
-import shlex
-from collections.abc import Iterator
+import shutil
+import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from pages import COMMANDS, NOT_OURS, PAGES, PROGRAMS, ROOT, blocks
 from snakemake.cli import get_argument_parser
 
 from lcsc.cli import build_parser
 from lcsc.config import resolve
 
-ROOT = Path(__file__).resolve().parent.parent
-PAGES = {page.stem: page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs").glob("*.md"))}
 # What the pieces of pages stand in: a configuration that is complete without them.
 AROUND = """
 data: {digits: {source: digits, held_out: 397}, mine: {source: npz, path: data/mine.npz, held_out: 500}}
@@ -35,15 +38,9 @@ defaults:
 runs: {mine: {}}
 """
 OF_ALL_RUNS = ("data", "extractors")
-PROGRAMS = ("lcsc", "snakemake", "pip", "make")
-TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-
-
-def blocks(language: str) -> Iterator[tuple[str, str]]:
-    """The fenced blocks of all pages in ``language``, each with a name."""
-    for page, text in PAGES.items():
-        for number, found in enumerate(re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)):
-            yield f"{page}-{number}", found
+EXTRAS = set(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"])
+# Files and folders of the commands that a user makes.
+USERS = ("my.yaml", "quick.yaml")
 
 
 # The one value that a page leaves out is put in. What is for Kubernetes is no configuration of ours.
@@ -79,49 +76,70 @@ def test_each_piece_of_configuration_is_accepted_in_its_place(name: str) -> None
         assert piece.get(key, {}).keys() <= found[key].keys()
 
 
-def commands() -> dict[str, list[str]]:
-    """All commands of the pages, by page and text: lines of a shell, one of a Kubernetes job, and those in a text."""
-    found = {}
-    for name, text in blocks("sh"):
-        for line in text.splitlines():
-            if words := shlex.split(line, comments=True):
-                found[f"{name}: {line}"] = words
-    for page, text in PAGES.items():
-        for line in re.findall(rf"`((?:{'|'.join(PROGRAMS)}) [^`\n]*)`|set -- (snakemake [^;]*);", text):
-            found[f"{page}: {''.join(line)}"] = shlex.split("".join(line))
-    return found
-
-
-COMMANDS = commands()
-
-
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_is_one_that_there_is(name: str) -> None:
     program, *words = COMMANDS[name]
-    if program == "pip":
-        assert words[0] == "install"
-    elif program == "make":
-        assert {word for word in words if "=" not in word} <= TARGETS
-    elif program == "snakemake":
-        given = get_argument_parser().parse_args([word for word in words if word != "…"])
-        places = [*(given.configfile or []), *filter(None, [given.workflow_profile])]
-        ours = [ROOT / place for place in places if Path(place).parts[0] in ("config", "workflow")]
-        assert all(place.exists() for place in ours if place.stem != "NAME")
-    else:
-        assert program == "lcsc", "tell this test how to check it"
-        check_step(*words)
+    CHECKS[program](words)
 
 
-def check_step(step: str, *words: str) -> None:
-    """A step of the command line with options of its own; with their values where a page gives any."""
+def check_lcsc(words: list[str]) -> None:
+    """A step of the command line: read by the parser, where values are given, else its options are its own."""
     (steps,) = (action for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction))
+    if words == ["STEP", "--help"]:
+        return
+    step, *rest = words
     parser = steps.choices[step]
-    options = [word for word in words if word.startswith("--")]
+    options = [word for word in rest if word.startswith("--")]
     assert set(options) <= set(parser._option_string_actions)
-    if words and [*words] != options:
-        parser.parse_args(words)
+    if rest != options:
+        build_parser().parse_args(words)
+
+
+def check_snakemake(words: list[str]) -> None:
+    """Snakemake reads it, files of ours are there, and no target is taken for a configuration."""
+    given = get_argument_parser().parse_args([word for word in words if word != "…"])
+    files = given.configfile or []
+    assert all(Path(file).suffix == ".yaml" for file in files), "a target after --configfile is read as one"
+    for place in [*files, *filter(None, [given.workflow_profile])]:
+        ours = Path(place).parts[0] in ("config", "workflow") and "NAME" not in str(place)
+        assert (ROOT / place).exists() if ours else str(place) in (*USERS, "my-profile", "config/NAME.yaml")
+
+
+def check_make(words: list[str]) -> None:
+    """Make knows the target, and what it would do is not nothing."""
+    make = shutil.which("make")
+    assert make is not None
+    done = subprocess.run([make, "--dry-run", "--directory", ROOT, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def check_pip(words: list[str]) -> None:
+    """This package, installed with extras that it has."""
+    action, *what = words
+    (package,) = (word for word in what if word != "-e")
+    name, extras = re.fullmatch(r"(lcsc|\.)(?:\[([a-z,]+)\])?", package).groups()  # type: ignore[union-attr]
+    assert action == "install"
+    assert name == ("." if "-e" in what else "lcsc")
+    assert set(extras.split(",") if extras else []) <= EXTRAS
+
+
+def check_python(words: list[str]) -> None:
+    """The description of the keys is what it writes (tests/test_config.py)."""
+    assert words == ["-m", "lcsc.config", ">", "config/README.md"]
+
+
+CHECKS = {
+    "lcsc": check_lcsc,
+    "snakemake": check_snakemake,
+    "make": check_make,
+    "pip": check_pip,
+    "python": check_python,
+}
 
 
 def test_the_pages_have_such_pieces_and_commands() -> None:
     assert len(CONFIGURATIONS) > 20
     assert {words[0] for words in COMMANDS.values()} == set(PROGRAMS)
+    text = "".join(PAGES.values())
+    assert all(command in text for command in NOT_OURS)

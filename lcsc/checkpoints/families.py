@@ -13,7 +13,7 @@ from lcsc.checkpoints.plain import Plain
 from lcsc.errors import InputError
 
 # In the order in which they are asked: the more a family demands of a folder, the earlier.
-FAMILIES: tuple[Family, ...] = (Banks(), EDM(), OpenAI(), DDIM(), Diffusers(), Lightning(), Plain())
+FAMILIES: list[Family] = [Banks(), EDM(), OpenAI(), DDIM(), Diffusers(), Lightning(), Plain()]
 
 
 def family_of(run: RunFolder, name: str = "auto") -> Family:

@@ -9,7 +9,7 @@ from lcsc.checkpoints.safetensors_files import SafetensorsFormat
 from lcsc.checkpoints.torch_files import TorchFormat
 from lcsc.errors import InputError
 
-FORMATS: tuple[Format, ...] = (SafetensorsFormat(), TorchFormat())
+FORMATS: list[Format] = [SafetensorsFormat(), TorchFormat()]
 
 
 def format_of(path: Path) -> Format:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 # The recipe that learns from another run's weights.
 DISTILLATION = "distillation"
 # The kinds of preconditioning that each sampler takes, and that each recipe trains.
-SAMPLERS: Mapping[str, tuple[str, ...]] = {
+SAMPLERS: dict[str, tuple[str, ...]] = {
     "consistency": ("consistency",),
     "euler": ("edm", "ddpm"),
     "heun": ("edm", "ddpm"),

@@ -9,11 +9,9 @@ from typing import Any
 
 from lcsc.config.checks import check_values
 from lcsc.config.problems import Problem, keys_that_are_no_text, refuse, schema_problem
-from lcsc.config.schema import Node, completed, dereference, read_schema
+from lcsc.config.schema import Node, completed, dereference, kind_of, read_schema
 from lcsc.config.yaml_files import read_yaml
 
-# Searches that do not set out from averages.
-_WITHOUT_STARTS = ("greedy-soup", "transfer")
 _KINDS = ("factory", "kind", "recipe", "method")
 # Sections of a run that put others of the defaults out of force.
 _INSTEAD = {
@@ -100,14 +98,17 @@ def _merged_run(defaults: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str
 
 def _with_suited_rates(run: dict[str, Any]) -> dict[str, Any]:
     """``run`` with null for rates of averages that it does not name: the schema's suit the workflow's own trainings."""
-    for section, key in (("baselines", "ema_shaped"), *((name, "initial_rates") for name in ("searches", "fine_tune"))):
-        known = run.setdefault("baselines", {}) if section == "baselines" else run.get(section)
-        if not isinstance(known, dict):
-            continue  # the schema says what is wrong with it
-        entries = [known] if section == "baselines" else known.values()
-        for entry in entries:
-            if isinstance(entry, dict) and entry.get("method") not in _WITHOUT_STARTS:
-                entry.setdefault(key, None)
+    schema = read_schema()
+    node = schema["$defs"]["run"]
+    baselines = run.setdefault("baselines", {})
+    if isinstance(baselines, dict):  # the schema says what is wrong with others
+        baselines.setdefault("ema_shaped", None)
+    for section in ("searches", "fine_tune"):
+        known = run.get(section)
+        for name, entry in known.items() if isinstance(known, dict) else ():
+            own = kind_of(entry, _child(_child(node, section), name), schema)
+            if isinstance(entry, dict) and "initial_rates" in own["properties"]:
+                entry.setdefault("initial_rates", None)
     return run
 
 
