@@ -218,7 +218,8 @@ SPEC = {"kind": "landscape", "title": "Planes", "landscapes": [["tiny", "raw"], 
 
 
 def draw(folder, output, expected=0):
-    settings = json.dumps({"figures": {"planes": SPEC}, "claims": []})
+    runs = {"tiny": {"training": None, "steps": None, "searches": {}}}
+    settings = json.dumps({"figures": {"planes": SPEC}, "claims": [], "runs": runs})
     options = ["--settings", settings, "--results", str(folder / "results"), "--output", str(folder / output)]
     assert main(["figures", *options]) == expected
 

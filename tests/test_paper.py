@@ -4,6 +4,7 @@ import copy
 import csv
 import json
 import math
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -14,9 +15,11 @@ from small_workflow import CONFIG
 from lcsc.cli import main
 from lcsc.config import resolve, step_settings
 from lcsc.errors import InputError
-from lcsc.paper.measures import Number, crossing, holds, match, ratio, speed_up
+from lcsc.paper.made import Made
+from lcsc.paper.measures import Number, between, crossing, holds, match, ratio, speed_up
 from lcsc.paper.points import Point, Series, make_series
 from lcsc.paper.table import find
+from lcsc.report.drawing import Drawing
 from lcsc.report.reading import read_evaluation
 
 STEPS = (1000.0, 2000.0, 4000.0, 8000.0)
@@ -77,8 +80,9 @@ def test_a_claim_holds_by_both_by_one_or_not():
     unseen, searched = power_law("gradient", 50.0), power_law("gradient", 90.0)
     series = {("gradient", "unseen"): unseen, ("gradient", "searched"): searched}
     series |= {("ema", role): power_law("ema", 100.0) for role in ("unseen", "searched")}
+    made = Made(Drawing("n", "t", "a", "c"), b"", partial(between, series))
     spec = {"measure": {"kind": "ratio", "method": "gradient", "base": "ema", "at": 1000.0, "base_at": None}}
-    verdicts = [find({**spec, "target": {"at_most": level}}, series).verdict for level in (0.95, 0.6, 0.4)]
+    verdicts = [find({**spec, "target": {"at_most": level}}, made).verdict for level in (0.95, 0.6, 0.4)]
     assert verdicts == ["holds", "holds by the unseen extractor alone", "does not hold"]
 
 
@@ -95,7 +99,7 @@ def results(tmp_path):
 
 SPEC = {
     "kind": "points", "title": "Cost of training", "x": {"label": "Training steps", "scale": "log"},
-    "methods": ["last", "ema", "evolution"],
+    "methods": ["last", "ema", "evolution"], "labels": {},
     "points": [{"x": x, "runs": [f"r-{x}-0", f"r-{x}-1"]} for x in (1000, 2000)],
 }  # fmt: skip
 CLAIM = {
@@ -103,10 +107,15 @@ CLAIM = {
     "target": {"at_most": 0.9, "at_least": None},
     "measure": {"kind": "ratio", "method": "evolution", "base": "ema", "at": 1000.0, "base_at": None},
 }  # fmt: skip
+RUNS = {
+    f"r-{x}-{seed}": {"training": f"r-{x}-{seed}", "steps": x, "searches": {"evolution": 2000}}
+    for x in (1000, 2000)
+    for seed in (0, 1)
+}
 
 
 def test_figures_and_claims_are_made_from_files_the_same_bytes_each_time(results):
-    settings = json.dumps({"figures": {"cost": SPEC}, "claims": [CLAIM]})
+    settings = json.dumps({"figures": {"cost": SPEC}, "claims": [CLAIM], "runs": RUNS})
     for folder in ("a", "b"):
         options = ["--settings", settings, "--results", str(results), "--output", str(results / folder)]
         assert main(["figures", *options]) == 0
@@ -150,7 +159,7 @@ def test_the_configuration_is_the_step_s_settings():
         (with_figures(points=[{"x": 1000, "runs": ["other"]}]), "figures.cost.points[0].runs: found 'other'"),
         (with_figures(points=[{"x": 1, "runs": ["tiny"]}, {"x": 2, "runs": ["tiny", "tiny"]}]), "2 runs, expected 1"),
         (with_figures(points=[{"x": "b", "runs": ["tiny"]}]), "expected words on a 'category' axis, and numbers"),
-        (with_figures({"figure": "none"}), "expected a name in 'figures' of the kind 'points': cost"),
+        (with_figures({"figure": "none"}), "expected a name in 'figures', not of a landscape or of coefficients: cost"),
         (with_figures({"measure": {"kind": "ratio", "method": "adam", "at": 1000}}), "measure.method: found 'adam'"),
         (with_figures({"measure": {"kind": "ratio", "method": "ema"}}), "at: found nothing (null), expected an x"),
         (with_figures({"measure": {"kind": "match", "method": "ema", "base_at": 3}}), "measure.base_at: found 3"),

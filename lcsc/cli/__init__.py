@@ -164,6 +164,7 @@ def _add_reporting(commands: Any) -> None:
     parser.set_defaults(run="lcsc.cli.paper_steps:figures")
     parser.add_argument("--results", type=Path, default=Path("results"), help="where the runs are; default: results")
     parser.add_argument("--output", type=Path, required=True, help="folder for figures and paper.md")
+    parser.add_argument("--benchmarks", type=Path, help="where Snakemake's benchmarks are, for a table of times")
     text = "show how far runs are, from their files: also while a cluster works on them"
     parser = command(commands, "status", text, settings=False)
     parser.set_defaults(run="lcsc.cli.status_step:status")

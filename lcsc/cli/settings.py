@@ -48,7 +48,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "landscape": (*_SCORING, "run", "name", *_LANDSCAPE),
     "export": ("run",),
     "report": (),
-    "figures": ("figures", "claims"),
+    "figures": ("figures", "claims", "runs"),
 }
 # What else each step's settings may have, besides the sections and keys that it needs.
 OPTIONAL: Mapping[str, tuple[str, ...]] = {

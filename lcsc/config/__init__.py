@@ -4,6 +4,7 @@ It is light, since Snakemake reads it whenever it parses the workflow: no NumPy,
 """
 
 from lcsc.config.document import document
+from lcsc.config.figures import runs_of
 from lcsc.config.ids import data_id, extractor_id
 from lcsc.config.resolve import load_config, resolve
 from lcsc.config.schema import read_schema, schema_path
@@ -29,6 +30,7 @@ __all__ = [
     "read_yaml",
     "resolve",
     "rounds",
+    "runs_of",
     "schema_path",
     "searched_name",
     "shards",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lcsc.config.figures import figure_settings
 from lcsc.config.ids import data_id, data_settings, extractor_id, extractor_settings
 from lcsc.config.kinds import DISTILLATION
 from lcsc.errors import InputError
@@ -58,16 +59,15 @@ def stages(search: Section) -> tuple[str, ...]:
 def step_settings(config: Section, run: str | None, step: str, *, name: str | None = None) -> dict[str, Any]:
     """What fixes the result of ``step``, as JSON can hold it.
 
-    ``config`` is resolved. ``run`` names the run, for every step but ``data`` and ``extractor``, which runs
-    share; ``name`` names the set of images, the extractor (``reference`` too) or the search (``select``, ``trace``)
-    or the landscape.
+    ``config`` is resolved. ``run`` names the run, for every step but ``data``, ``extractor`` and ``figures``; ``name``
+    names the set of images, the extractor (``reference`` too), the search (``select``, ``trace``) or the landscape.
     """
     if step == "data":
         return data_settings(config, _known(name, config["data"], "data"))
     if step == "extractor":
         return extractor_settings(config, _known(name, config["extractors"], "extractors"))
     if step == "figures":
-        return {"figures": config["figures"], "claims": config["claims"]}
+        return figure_settings(config)
     if step not in _OF_RUNS:
         raise InputError(f"step: found {step!r}, expected one of {', '.join(STEPS)}")
     section = config["runs"][_known(run or "", config["runs"], "runs")]

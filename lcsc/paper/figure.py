@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from lcsc.paper.points import ROLES, Point, Role, Series, column_of, make_series, rows_of
+from lcsc.paper.looks import paper_looks
+from lcsc.paper.made import Made
+from lcsc.paper.measures import between
+from lcsc.paper.points import ROLES, Point, Role, Series, column_of, read_points, rows_of, series_of
+from lcsc.paper.records import Records
 from lcsc.report.drawing import Data, Drawing
 from lcsc.report.figures.scales import is_wide, set_log
 from lcsc.report.numbers import short
-from lcsc.report.style import MUTED, Look, fit, looks, new_figure
+from lcsc.report.records import Column
+from lcsc.report.style import MUTED, Look, fit, new_figure
 from lcsc.report.svg import png_bytes, svg_text
 
 if TYPE_CHECKING:
@@ -18,17 +24,19 @@ if TYPE_CHECKING:
 HEADER = ("method", "extractor", "x", "seed", "distance")
 
 
-def series_of(points: Sequence[Point], methods: Sequence[str]) -> dict[tuple[str, Role], Series]:
-    """The lines of a figure, by method and extractor; methods that nothing measured are left out."""
-    found = {(method, role): make_series(points, method, role) for role in ROLES for method in methods}
-    return {key: one for key, one in found.items() if one is not None}
+def make(name: str, spec: Mapping[str, Any], records: Records) -> Made:
+    """The figure ``name`` of the kind ``points``; ``spec`` is its section of the configuration."""
+    points = read_points(spec["points"], records)
+    series = series_of(points, spec["methods"], spec["labels"])
+    return Made(*draw(name, spec, points, series), partial(between, series))
 
 
-def draw(name: str, spec: Mapping[str, Any], points: Sequence[Point]) -> tuple[Drawing, bytes]:
-    """The figure as SVG with its numbers, and as PNG; ``spec`` is its section of the configuration."""
-    series = series_of(points, spec["methods"])
+def draw(
+    name: str, spec: Mapping[str, Any], points: Sequence[Point], series: Mapping[tuple[str, Role], Series]
+) -> tuple[Drawing, bytes]:
+    """The figure as SVG with its numbers, and as PNG."""
     shown = list(dict.fromkeys(method for method, _ in series))
-    look = looks(shown)
+    look = paper_looks(shown)
     figure = new_figure(width=8.4, height=3.8)
     panels = figure.subplots(1, len(ROLES), sharex=True)
     for role, axes in zip(ROLES[::-1], panels, strict=True):
@@ -62,10 +70,7 @@ def _line(axes: Axes, series: Series, look: Look, scale: str) -> None:
 
 
 def _set(axes: Axes, spec: Mapping[str, Any], points: Sequence[Point], role: Role, series: Sequence[Series]) -> None:
-    column = column_of(points[0].evaluations[0], role)
-    axes.set_title(column.distance)
-    words = "searched" if column.searched else "seen by no search"
-    axes.set_title(words, loc="right", fontsize=9, fontweight="normal", color=MUTED)
+    set_titles(axes, column_of(points[0].evaluations[0], role))
     axes.set_xlabel(spec["x"]["label"])
     if role == ROLES[-1]:
         axes.set_ylabel("Distance to held-out images")
@@ -76,6 +81,13 @@ def _set(axes: Axes, spec: Mapping[str, Any], points: Sequence[Point], role: Rol
     if xs:
         set_log(axes, "x", min(xs) / 1.15, max(xs) * 1.15)
         axes.set_xticks(xs, [f"{x:,g}" for x in xs], rotation=45 if len(xs) > 5 else 0)
+
+
+def set_titles(axes: Axes, column: Column) -> None:
+    """What a panel measures, and whether a search saw it."""
+    axes.set_title(column.distance)
+    words = "searched" if column.searched else "seen by no search"
+    axes.set_title(words, loc="right", fontsize=9, fontweight="normal", color=MUTED)
 
 
 def _alt(spec: Mapping[str, Any], series: Mapping[tuple[str, Role], Series]) -> str:

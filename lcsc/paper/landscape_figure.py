@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lcsc.errors import InputError
+from lcsc.files import read_json
+from lcsc.layout import landscape_path
+from lcsc.paper.landscape_record import KIND
+from lcsc.paper.made import Made
+from lcsc.paper.records import Records
 from lcsc.protocol import distance_name
 from lcsc.report.drawing import Data, Drawing, Value
 from lcsc.report.figures.scales import COARSE, FINE
@@ -39,6 +45,12 @@ def lines(low: float, high: float) -> list[float]:
         if len(found) >= FEW_LINES:
             break
     return found[:: math.ceil(len(found) / MOST_LINES)] if found else []
+
+
+def make(name: str, spec: Mapping[str, Any], records: Records) -> Made:
+    """The figure ``name`` of the kind ``landscape``, which no claim is about."""
+    paths = [landscape_path(run, landscape, str(records.results)) for run, landscape in spec["landscapes"]]
+    return Made(*draw(name, spec["title"], [read_json(Path(path), kind=KIND) for path in paths]))
 
 
 def draw(name: str, title: str, records: Sequence[Record]) -> tuple[Drawing, bytes]:

@@ -9,13 +9,16 @@ from statistics import median
 from typing import Any
 
 from lcsc.errors import InputError
-from lcsc.paper.points import Series
+from lcsc.paper.points import Role, Series, X
 from lcsc.report.numbers import short
 
 
 @dataclass(frozen=True)
 class Number:
-    """A measure of each seed; ``beyond``: at least this much, since the curve ends before the level is reached."""
+    """A measure of each seed; ``beyond``: at least this much, since the curve ends before the level is reached.
+
+    Infinite, or for a speed-up 0, where a level was never reached.
+    """
 
     values: tuple[float, ...]
     beyond: tuple[bool, ...]
@@ -26,7 +29,7 @@ class Number:
         return median(self.values)
 
     def text(self) -> str:
-        """Median and range, ``> 32 (> 16–> 32)``; infinite where a level was never reached."""
+        """Median and range, ``> 32 (> 16–> 32)``; ``never`` where a level was never reached."""
         order = sorted(range(len(self.values)), key=lambda seed: self.values[seed])
         place = order[(len(order) - 1) // 2]
         words = [self._word(seed) for seed in (place, order[0], order[-1])]
@@ -35,7 +38,7 @@ class Number:
 
     def _word(self, seed: int) -> str:
         value = self.values[seed]
-        return "never" if math.isinf(value) else f"{'> ' if self.beyond[seed] else ''}{short(value)}"
+        return "never" if math.isinf(value) or value == 0 else f"{'> ' if self.beyond[seed] else ''}{short(value)}"
 
 
 def crossing(xs: Sequence[float], values: Sequence[float], level: float) -> float | None:
@@ -64,7 +67,7 @@ def speed_up(ours: Series, base: Series, at: float) -> Number:
     return Number(tuple(found), tuple(beyond))
 
 
-def ratio(ours: Series, at: float | str, base: Series, base_at: float | str) -> Number:
+def ratio(ours: Series, at: X | None, base: Series, base_at: X | None) -> Number:
     """Our method's distance over the base's, by seed."""
     values = tuple(one / other for one, other in zip(ours.at(at), base.at(base_at), strict=True))
     return Number(values, (False,) * len(values))
@@ -87,6 +90,11 @@ def measure(spec: Mapping[str, Any], series: Mapping[str, Series]) -> Number:
     if spec["kind"] == "match":
         return match(ours, base, spec["base_at"])
     return ratio(ours, spec["at"], base, spec["at"] if spec["base_at"] is None else spec["base_at"])
+
+
+def between(series: Mapping[tuple[str, Role], Series], spec: Mapping[str, Any], role: Role) -> Number:
+    """What ``spec`` asks for of the lines of a figure by one extractor."""
+    return measure(spec, {method: one for (method, by), one in series.items() if by == role})
 
 
 def holds(number: Number, target: Mapping[str, Any]) -> bool:

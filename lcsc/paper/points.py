@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
-from typing import Literal
+from typing import Any, Literal
 
 from lcsc.errors import InputError
+from lcsc.paper.records import Records
 from lcsc.report.headline import HELD_OUT
 from lcsc.report.records import Column, Evaluation
 
@@ -43,11 +44,33 @@ class Series:
         """Smallest and largest over the seeds, at each x."""
         return tuple((min(row), max(row)) for row in self.values)
 
-    def at(self, x: X) -> tuple[float, ...]:
-        """The value of each seed at ``x``; :class:`InputError` where the method was not measured there."""
-        if x not in self.xs:
+    def at(self, x: X | None) -> tuple[float, ...]:
+        """The value of each seed at ``x``, None for the only place there is.
+
+        Raises :class:`InputError` where the method was not measured there.
+        """
+        if x is None and len(self.xs) == 1:
+            return self.values[0]
+        if x is None or x not in self.xs:
             raise InputError(f"claims: {self.method!r} at {x}: found no such point, expected one of {list(self.xs)}")
         return self.values[self.xs.index(x)]
+
+
+def read_points(points: Sequence[Mapping[str, Any]], records: Records) -> list[Point]:
+    """The points of a figure's section of the configuration."""
+    return [Point(point["x"], records.evaluations(point["runs"])) for point in points]
+
+
+def series_of(
+    points: Sequence[Point], methods: Sequence[str], labels: Mapping[str, str] | None = None
+) -> dict[tuple[str, Role], Series]:
+    """The lines of a figure, by method and extractor; methods that nothing measured are left out.
+
+    ``labels`` are the figure's own words for some methods.
+    """
+    found = {(method, role): make_series(points, method, role) for role in ROLES for method in methods}
+    known = {key: one for key, one in found.items() if one is not None}
+    return {key: replace(one, label=(labels or {}).get(one.method, one.label)) for key, one in known.items()}
 
 
 def column_of(evaluation: Evaluation, role: Role) -> Column:
@@ -56,6 +79,17 @@ def column_of(evaluation: Evaluation, role: Role) -> Column:
     if not found:
         raise InputError(f"run {evaluation.run!r}: found no column of a {role} extractor on held-out images")
     return found[0]
+
+
+def require_methods(evaluations: Sequence[Evaluation], methods: Sequence[str]) -> None:
+    """Refuse runs whose final evaluation lacks one of ``methods``."""
+    for evaluation in evaluations:
+        known = [method.name for method in evaluation.methods]
+        missing = [method for method in methods if method not in known]
+        if missing:
+            raise InputError(
+                f"figures: run {evaluation.run!r}: lacks {missing[0]!r}, expected one of {', '.join(known)}"
+            )
 
 
 def make_series(points: Sequence[Point], method: str, role: Role) -> Series | None:

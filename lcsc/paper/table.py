@@ -1,4 +1,4 @@
-"""The claims as a page: what the paper says, what was found here, by both extractors, and how to make it again."""
+"""The claims as a table: what the paper says, what was found here, by both extractors, and how to make it again."""
 
 from __future__ import annotations
 
@@ -6,11 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lcsc.paper.measures import Number, holds, measure
-from lcsc.paper.points import ROLES, Role, Series
+from lcsc.errors import InputError
+from lcsc.paper.made import Made
+from lcsc.paper.measures import Number, holds
+from lcsc.paper.points import ROLES, Role
 
-HEADER = ("claim", "the paper", "here", "unseen extractor", "searched extractor", "verdict", "figure")
-WORDS = {"speed-up": "times the training", "ratio": "× the distance", "match": ""}
+HEADER = ("claim", "the paper", "here", "unseen extractor", "searched extractor", "verdict", "figure", "command")
+WORDS = {
+    "speed-up": "times the training",
+    "ratio": "× the distance",
+    "match": "",
+    "sooner": "times sooner",
+    "cost": "s of training saved by 1 s of search",
+}
+# Measures that one extractor alone has: a search's own score; and those that no extractor has a say in.
+JUDGES: Mapping[str, tuple[Role, ...]] = {"sooner": ("searched",), "similarity": ("searched",)}
+COMMAND = "snakemake --cores all --configfile config/figures.yaml -- results/figures/{name}.svg"
 
 
 @dataclass(frozen=True)
@@ -22,42 +33,37 @@ class Found:
 
     @property
     def verdict(self) -> str:
-        """Whether the target is met by both extractors, by one, or by none."""
+        """Whether the target is met by all extractors that judge it, by one, or by none."""
         target = self.spec["target"]
         if target is None:
             return "no target"
-        met = [role for role in ROLES if holds(self.numbers[role], target)]
-        return {2: "holds", 1: f"holds by the {met[0]} extractor alone" if met else "", 0: "does not hold"}[len(met)]
+        met = [role for role in self.numbers if holds(self.numbers[role], target)]
+        if len(met) == len(self.numbers):
+            return "holds"
+        return f"holds by the {met[0]} extractor alone" if met else "does not hold"
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The claim as a row below :data:`HEADER`, without marks of any format."""
+        spec, name = self.spec, self.spec["figure"]
+        numbers = [self._number(role) for role in ROLES[::-1]]
+        verdict = f"{self.verdict}{_target(spec)}"
+        return spec["claim"], spec["paper"], spec["here"], *numbers, verdict, name, COMMAND.format(name=name)
+
+    def _number(self, role: Role) -> str:
+        if role not in self.numbers:
+            return "–"
+        measure = self.spec["measure"]
+        unit = f"(of {measure['of']})" if measure["kind"] == "similarity" else WORDS[measure["kind"]]
+        return f"{self.numbers[role].text()} {unit}".strip()
 
 
-def find(spec: Mapping[str, Any], series: Mapping[tuple[str, Role], Series]) -> Found:
-    """The numbers of the claim ``spec`` from the lines of its figure."""
-    of_role = {role: {m: one for (m, r), one in series.items() if r == role} for role in ROLES}
-    return Found(spec, {role: measure(spec["measure"], of_role[role]) for role in ROLES})
-
-
-def page(claims: Sequence[Found]) -> str:
-    """The claims as Markdown."""
-    lines = [
-        "# The paper's claims, at a size that two cores manage",
-        "",
-        "Made by `make figures`; do not edit. Medians over the training seeds of the figure, ranges in brackets;",
-        "distances are to held-out images on noise that nothing else used. A claim holds where the median meets the",
-        "target by both extractors. What the paper's abstract does not say is left open here.",
-        "",
-        _row(HEADER),
-        _row(["---"] * len(HEADER)),
-        *(_row(_cells(claim)) for claim in claims),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _cells(found: Found) -> list[str]:
-    spec = found.spec
-    unit = WORDS[spec["measure"]["kind"]]
-    numbers = [f"{found.numbers[role].text()} {unit}".strip() for role in ROLES[::-1]]
-    picture = f"[{spec['figure']}](images/paper/{spec['figure']}.svg)"
-    return [spec["claim"], spec["paper"], spec["here"], *numbers, f"{found.verdict}{_target(spec)}", picture]
+def find(spec: Mapping[str, Any], made: Made) -> Found:
+    """The numbers of the claim ``spec`` from its figure."""
+    if made.answer is None:
+        raise InputError(f"claims: found a claim about {spec['figure']!r}, a figure that has no numbers for any")
+    measure = spec["measure"]
+    return Found(spec, {role: made.answer(measure, role) for role in JUDGES.get(measure["kind"], ROLES)})
 
 
 def _target(spec: Mapping[str, Any]) -> str:
@@ -67,5 +73,7 @@ def _target(spec: Mapping[str, Any]) -> str:
     return f" ({', '.join(words)})" if words else ""
 
 
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+def counted(claims: Sequence[Found]) -> str:
+    """How many of the claims that have a target hold, as a sentence."""
+    judged = [claim for claim in claims if claim.spec["target"] is not None]
+    return f"{sum(claim.verdict == 'holds' for claim in judged)} of {len(judged)} claims hold here."

@@ -30,14 +30,36 @@ def timings(run):
 
 
 def figure_evaluations():
-    """The final evaluations that the figures over several runs show."""
-    points = [
-        point
+    """The final evaluations, with their timings, that the figures over several runs show."""
+    return [f"results/{run}/evaluation.json" for run in shown_runs()]
+
+
+def shown_runs(*kinds):
+    """The runs that figures of ``kinds`` show, or all figures."""
+    figures = CONFIG["figures"]
+    return dict.fromkeys(
+        run
+        for figure in figures.values()
+        if figure["kind"] in kinds or not kinds
+        for run in lcsc_config.runs_of(figure, figures)
+    )
+
+
+def figure_records():
+    """What some figures show besides: banks and images of what they compare, and generations of searches."""
+    compared = shown_runs("similarity")
+    searches = dict.fromkeys(
+        (run, method)
         for figure in CONFIG["figures"].values()
-        for point in figure.get("points", [])
+        if figure["kind"] == "convergence"
+        for run in figure["runs"]
+        for method in figure["methods"]
+    )
+    return [
+        *(f"results/{run}/bank/index.json" for run in compared),
+        *(f"results/{run}/samples.npz" for run in compared),
+        *(path for pair in searches for path in generations(*pair)),
     ]
-    runs = dict.fromkeys(run for point in points for run in point["runs"])
-    return [f"results/{run}/evaluation.json" for run in runs]
 
 
 def figure_landscapes():

@@ -3,6 +3,7 @@ rule figures:
     input:
         evaluations=figure_evaluations(),
         landscapes=figure_landscapes(),
+        records=figure_records(),
     output:
         **figure_files(),
         claims="results/figures/paper.md",
@@ -14,10 +15,10 @@ rule figures:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=2000,
         runtime=20,
     params:
         settings=settings("figures"),
         folder=subpath(output.claims, parent=True),
     shell:
-        "lcsc figures --settings {params.settings:q} --output {params.folder:q} --log {log:q}"
+        "lcsc figures --settings {params.settings:q} --output {params.folder:q} --benchmarks benchmarks --log {log:q}"

@@ -1,0 +1,82 @@
+"""The page of claims, figures and times, in Markdown: what ``make figures`` puts into the docs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lcsc.config.figures import runs_of
+from lcsc.paper.made import Made
+from lcsc.paper.records import Records
+from lcsc.paper.table import HEADER, Found, counted
+from lcsc.report.drawing import Data
+from lcsc.report.headline import HELD_OUT
+
+IMAGES = "images/paper"  # where the docs keep the figures
+DIGITS = 12  # of a protocol's hash
+
+
+def page(claims: Sequence[Found], figures: Mapping[str, Made], records: Records, times: Data | None) -> str:
+    """The whole page; without a table of ``times`` where nothing was measured."""
+    lines = [
+        "# The paper's claims, at a size that two cores manage",
+        "",
+        "Made by `make figures`; do not edit. Medians over the training seeds of the figure, ranges in brackets;",
+        "distances are to held-out images on noise that nothing else used. A claim holds where the median meets the",
+        "target by both extractors. What the paper's abstract does not say is left open here.",
+        "",
+    ]
+    if claims:
+        lines += [counted(claims), "", *table(HEADER, [_linked(claim.cells) for claim in claims]), ""]
+    for name, made in figures.items():
+        lines += _figure(made, records.figures[name], records)
+    if times is not None:
+        lines += ["## What it cost", "", *_times_words(), "", *table(times.header, times.rows), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def table(header: Sequence[Any], rows: Sequence[Sequence[Any]]) -> list[str]:
+    """Lines of a table; bars within a cell are escaped."""
+    return [_row(header), _row(["---"] * len(header)), *(_row(row) for row in rows)]
+
+
+def protocols_of(spec: Mapping[str, Any], records: Records) -> list[str]:
+    """The protocols, shortened, of the held-out distances that a figure shows, each once."""
+    if spec["kind"] == "landscape":  # its record has its own
+        return []
+    evaluations = records.evaluations(runs_of(spec, records.figures))
+    found = [
+        evaluation.protocols[column.key]
+        for evaluation in evaluations
+        for column in evaluation.columns
+        if column.part == HELD_OUT
+    ]
+    return list(dict.fromkeys(protocol[:DIGITS] for protocol in found))
+
+
+def _figure(made: Made, spec: Mapping[str, Any], records: Records) -> list[str]:
+    drawing = made.drawing
+    place = f"{IMAGES}/{drawing.name}"
+    lines = [f"## {drawing.title}", "", f"![{drawing.title}]({place}.svg)", ""]
+    lines += [f"{drawing.caption} Numbers: [{drawing.name}.csv]({place}.csv).", ""]
+    if drawing.details is not None:
+        lines += [*table(drawing.details.header, drawing.details.rows), ""]
+    runs = ", ".join(f"`{run}`" for run in runs_of(spec, records.figures))
+    protocols = ", ".join(f"`{protocol}`" for protocol in protocols_of(spec, records))
+    return [*lines, f"Runs: {runs}." + (f" Protocols: {protocols}." if protocols else ""), ""]
+
+
+def _times_words() -> list[str]:
+    return [
+        "Times of jobs on the machine that made this page, start-up included; jobs run side by side where there are",
+        "cores. A run counts with the first figure that shows it.",
+    ]
+
+
+def _linked(cells: Sequence[str]) -> list[str]:
+    *others, name, command = cells
+    return [*others, f"[{name}]({IMAGES}/{name}.svg)", f"`{command}`"]
+
+
+def _row(cells: Sequence[Any]) -> str:
+    return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
