@@ -294,7 +294,10 @@ CLAIM = {"claim": "c", "here": "h", "figure": "planes", "measure": {"kind": "rat
         (with_landscape({"landscapes": [["tiny", "late"]]}), "found 'late', expected a name in 'landscapes' of the"),
         (with_landscape({"landscapes": [["none", "raw"]]}), "found 'none', expected names in 'runs': tiny"),
         (with_landscape({"points": []}), "figures.planes.points"),
-        (with_landscape(claims=[CLAIM]), "found 'planes', expected a name in 'figures' of the kind 'points': none"),
+        (
+            with_landscape(claims=[CLAIM]),
+            "found 'planes', expected a name in 'figures', not of a landscape or of coefficients: none",
+        ),
     ],
 )
 def test_landscapes_that_cannot_be_made_are_refused(config, words):

@@ -70,9 +70,9 @@ def make(name: str, spec: Mapping[str, Any], records: Records) -> Made:
         title=spec["title"],
         alt=alt,
         caption=(
-            f"{spec['title']}, from checkpoints of {spec['at']:,g} steps: medians of {len(first['runs'])} seeds. Saved: "
-            "the steps beyond these that plain training takes until its best EMA is as near to held-out images, times "
-            "the seconds of a step; ≥ where the longest training does not get there. Search: all its "
+            f"{spec['title']}, from checkpoints of {spec['at']:,g} steps: medians of {len(first['runs'])} seeds. Saved "
+            "are the steps beyond these that plain training takes until its best EMA is as near to held-out images, "
+            "times the seconds of a step; ≥ where the longest training does not get there. Search: all its "
             "jobs, choosing among finalists included."
         ),
         svg=svg_text(figure, name, alt),
@@ -132,9 +132,11 @@ def _bars(axes: Axes, savings: Sequence[Saving], labels: Mapping[str, str]) -> N
         for one in found:
             axes.plot([max(one.saved, 0), one.search], [place - 0.2, place + 0.2], ".", color=INK, markersize=4)
         more = "≥ " if any(one.beyond for one in found) else ""
-        for at, value, words in ((-0.2, saved, f"{more}{duration(saved)}"), (0.2, search, duration(search))):
+        ends = max(one.saved for one in found), max(one.search for one in found)
+        words_of = (-0.2, saved, f"{more}{duration(saved)}"), (0.2, search, duration(search))
+        for most, (at, value, words) in zip(ends, words_of, strict=True):
             axes.annotate(
-                words, (max(value, search / 4), place + at), xytext=(7, 0), textcoords="offset points",
+                words, (max(value, most), place + at), xytext=(7, 0), textcoords="offset points",
                 va="center", fontsize=8.5, color=INK,
             )  # fmt: skip
     axes.set_yticks(range(len(labels)), [fit(label) for label in labels.values()])
