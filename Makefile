@@ -14,7 +14,7 @@ LONGEST := $(patsubst %,results/plain-%/train/constant/manifest.json,32000 16000
 LONG_TRAININGS := $(foreach seed,5 6 7,results/ct-32000-$(seed)/train/constant/manifest.json)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-workflow test-slurm test-faults bench bench-recorder bench-main bench-search
+.PHONY: help run test test-gpu test-workflow test-slurm test-faults bench bench-recorder bench-main bench-search
 .PHONY: figures lint pictures unlock report clean
 
 help: ## show the targets
@@ -33,6 +33,9 @@ run: $(STAMP) ## run the main job of config/config.yaml, minutes on two cores
 
 test: $(STAMP) ## run the tests
 	$(BIN)/python -m pytest
+
+test-gpu: $(STAMP) ## run the tests that need a CUDA device
+	$(BIN)/python -m pytest -m gpu tests/gpu
 
 test-workflow: $(STAMP) ## run the workflow end to end in small, with kills, resumes and extensions
 	$(BIN)/python -m pytest -m workflow --timeout 900 tests/workflow

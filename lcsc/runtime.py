@@ -27,8 +27,6 @@ def limit_threads_before_imports(threads: int) -> None:
     """
     for variable in THREAD_VARIABLES:
         os.environ[variable] = str(threads)
-    # cuBLAS needs a fixed workspace to be deterministic, and reads this when CUDA starts.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 @contextmanager
@@ -37,6 +35,9 @@ def deterministic(threads: int = 1) -> Iterator[None]:
     import torch
     from threadpoolctl import threadpool_limits
 
+    # cuBLAS needs a fixed workspace to be deterministic, and reads this at its first product. Without it PyTorch
+    # refuses products on a GPU, also where one's own program comes here without a command line.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     tf32 = (
         torch.backends.cuda.matmul.allow_tf32,
