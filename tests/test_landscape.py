@@ -20,9 +20,9 @@ from lcsc.config import resolve, step_settings
 from lcsc.errors import InputError
 from lcsc.files import read_json, write_json
 from lcsc.paper.landscape import Plane, axis, corners, plane
-from lcsc.paper.landscape_figure import FEW_LINES, MOST_LINES, lines
 from lcsc.paper.landscape_record import record
 from lcsc.plan.work import Work, of_landscape
+from lcsc.report.figures.scales import FEW_LINES, MOST_LINES, lines
 from lcsc.runtime import deterministic
 from lcsc.search.averaging import ema_shaped
 

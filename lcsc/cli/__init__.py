@@ -146,7 +146,10 @@ def _add_reporting(commands: Any) -> None:
     parser.add_argument("--generations", type=Path, nargs="+", required=True, help="of all searches")
     parser.add_argument("--samples", type=Path, required=True)
     parser.add_argument("--timings", type=Path, nargs="+", required=True)
-    parser.add_argument("--bank", type=Path, required=True, help="named in the page, as are the next two")
+    parser.add_argument("--landscapes", type=Path, nargs="+", default=[], help="of the run, if it has any")
+    text = "a configuration file that the workflow was given; named in the page, as are the next three"
+    parser.add_argument("--configfile", nargs="+", default=[], metavar="FILE", help=text)
+    parser.add_argument("--bank", type=Path, required=True, help="its index names the tensors, too")
     parser.add_argument("--recipe", type=Path, required=True, help="the merged checkpoint's recipe")
     parser.add_argument("--merged", type=Path, required=True, help="the merged checkpoint")
     parser.add_argument("--figures", type=Path, required=True, help="folder for figures and tables")

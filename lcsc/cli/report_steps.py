@@ -24,9 +24,12 @@ def report(options: argparse.Namespace) -> None:
             generations=options.generations,
             samples=options.samples,
             timings=options.timings,
+            landscapes=options.landscapes,
             bank=str(options.bank),
             merged=str(options.merged),
             recipe=str(options.recipe),
+            page=str(options.output),
+            configs=options.configfile,
         )
         with summed(options.output):
             make_report(inputs, options.output, options.figures)

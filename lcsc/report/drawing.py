@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 Value = str | float | int | None
 
@@ -23,8 +24,19 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Plot:
+    """An interactive plot: ``kind`` names the script in ``web/js/plots`` that draws ``data``, which JSON can hold."""
+
+    kind: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Drawing:
-    """A figure: ``svg`` or ``png`` holds the picture; ``caption`` is plain text; ``alt`` is read aloud."""
+    """A figure: ``svg`` or ``png`` holds the picture; ``caption`` is plain text; ``alt`` is read aloud.
+
+    ``plot`` stands in the picture's place in a page, where scripts run.
+    """
 
     name: str
     title: str
@@ -33,6 +45,7 @@ class Drawing:
     svg: str = ""
     png: bytes = b""
     data: Data | None = None
+    plot: Plot | None = None
     details: Data | None = field(default=None)  # the numbers shown in the page, where they are few enough
 
 

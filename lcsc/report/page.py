@@ -1,40 +1,41 @@
-"""The report as one self-contained HTML page: nothing in it is loaded from elsewhere."""
+"""The report of a run as one self-contained HTML page: nothing in it is loaded from elsewhere."""
 
 from __future__ import annotations
 
-import base64
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from lcsc.report.assets import render
 from lcsc.report.drawing import Drawing
 from lcsc.report.headline import Headline
+from lcsc.report.pairs import Pair
 from lcsc.report.records import Evaluation
 from lcsc.report.table_formats import html_table
 from lcsc.report.tables import Table
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-    from markupsafe import Markup
-
-FOLDER = Path(__file__).parent
 SHORT_TITLES = {
     "convergence": "Convergence",
     "coefficients": "Coefficients",
     "images": "Images",
+    "landscape": "Landscape",
     "cost": "Cost",
 }
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where the run's bank, merged checkpoint and recipe lie, as the reader should type them."""
+    """Where the run's page, bank, merged checkpoint and recipe lie, as the reader should type them.
 
+    ``configs`` are the configuration files that the workflow was given, in their order.
+    """
+
+    page: str
     bank: str
     merged: str
     recipe: str
+    configs: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,11 @@ class Section:
 
 @dataclass(frozen=True)
 class Snippet:
-    """Lines to copy."""
+    """Lines to copy, with what is to be said of them."""
 
     title: str
     code: str
+    words: str = ""
 
 
 def html_page(
@@ -59,72 +61,54 @@ def html_page(
     table: Table,
     guards: Table,
     drawings: Mapping[str, Drawing],
+    pair: Pair | None,
     places: Places,
 ) -> str:
     """The whole page: the drawing ``result`` at its top, the others in their order below the tables."""
-    from markupsafe import Markup
-
-    from lcsc import __version__
-
-    environment = _environment()
     body = [drawing for name, drawing in drawings.items() if name != "result"]
     sections = [Section("table", "All methods"), Section("guards", "Guards")]
     sections += [Section(drawing.name, SHORT_TITLES.get(drawing.name, drawing.title)) for drawing in body]
-    sections += [Section("protocol", "Protocol"), Section("use", "Use it")]
-    return environment.get_template("page.html.j2").render(
+    sections += [Section("protocol", "Protocol"), Section("reproduce", "Make it again"), Section("use", "Use it")]
+    return render(
+        "run.html.j2",
         evaluation=evaluation,
         headline=headline,
-        table=Markup(html_table(table)),
+        table=html_table(table),
         footnotes=table.notes,
-        guards=Markup(html_table(guards)),
+        guards=html_table(guards),
         guard_notes=guards.notes,
         drawings=drawings,
         body_drawings=body,
+        comparison=pair,
         sections=sections,
-        snippets=snippets(places),
-        figure=lambda drawing: figure_html(environment, drawing),
-        css=Markup((FOLDER / "page.css").read_text(encoding="utf-8").strip()),
-        script=Markup((FOLDER / "page.js").read_text(encoding="utf-8").strip()),
-        version=__version__,
+        reproduction=reproduction(places),
+        loading=loading(places),
     )
 
 
-def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    return Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-
-
-def figure_html(environment: Environment, drawing: Drawing) -> Markup:
-    """A figure with its caption, and its numbers where they are few; nothing is loaded from outside."""
-    from markupsafe import Markup
-
-    source = f"data:image/png;base64,{base64.b64encode(drawing.png).decode()}" if drawing.png else ""
-    template = environment.get_template("figure.html.j2")
-    return Markup(template.render(drawing=drawing, svg=Markup(drawing.svg.strip()), source=source))
-
-
-def snippets(places: Places) -> Sequence[Snippet]:
-    """Lines that load the merged checkpoint and that make it again."""
+def reproduction(places: Places) -> Sequence[Snippet]:
+    """Commands that make the run, and its merged checkpoint alone, again."""
     bank, merged, recipe = (shlex.quote(place) for place in (places.bank, places.merged, places.recipe))
-    suffix = Path(places.merged).suffix
-    if suffix == ".safetensors":
+    again = f"merged-again{Path(places.merged).suffix}"
+    given = f" --configfile {shlex.join(places.configs)} --" if places.configs else ""
+    return [
+        Snippet(
+            "The whole run",
+            f"snakemake --cores all{given} {shlex.quote(places.page)}",
+            "In the folder of the workflow: what stands there already is not made again.",
+        ),
+        Snippet(
+            "The merged checkpoint, byte for byte, from its recipe",
+            f"lcsc merge --recipe {recipe} --bank {bank} --output {again}\ncmp {merged} {again}",
+        ),
+    ]
+
+
+def loading(places: Places) -> Sequence[Snippet]:
+    """Lines that load the merged checkpoint, by its container."""
+    if Path(places.merged).suffix == ".safetensors":
         lines = ["from safetensors.torch import load_file", f"weights = load_file({places.merged!r})"]
     else:
         lines = ["import torch", f"weights = torch.load({places.merged!r}, weights_only=True)"]
-    load = "\n\n".join([lines[0], f"{lines[1]}\nnetwork.load_state_dict(weights)"])
-    return [
-        Snippet("Load the merged checkpoint into your own network", load),
-        Snippet(
-            "Make it again, byte for byte, from its recipe",
-            f"lcsc merge --recipe {recipe} --bank {bank} --output merged-again{suffix}\n"
-            f"cmp {merged} merged-again{suffix}",
-        ),
-    ]
+    code = "\n\n".join([lines[0], f"{lines[1]}\nnetwork.load_state_dict(weights)"])
+    return [Snippet("Load it into your own network", code)]

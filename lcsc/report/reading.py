@@ -161,7 +161,14 @@ def read_selection(path: Path, checkpoints: int) -> Selection:
         selection_score=finalists[chosen].number_or_none("selection_score"),
         evaluations=fields.whole("evaluations"),
         searched=_searched(fields),
+        groups=_groups(fields),
     )
+
+
+def _groups(fields: Fields) -> str | tuple[str, ...]:
+    """The kind of parameter groups: a word or patterns; "all" in records without it."""
+    found = fields.raw("groups") if "groups" in fields else "all"
+    return found if isinstance(found, str) else fields.texts("groups")
 
 
 def read_generations(paths: Sequence[Path], checkpoints: int) -> dict[str, tuple[Generation, ...]]:
@@ -214,4 +221,5 @@ def read_timing(path: Path) -> Timing:
         images=int(fields.number_or_none("images") or 0),
         peak_memory_mb=fields.number_or_none("peak_memory_mb"),
         device=fields.text("device"),
+        workers=max(1, int((fields.number_or_none("workers") if "workers" in fields else None) or 1)),
     )

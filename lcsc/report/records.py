@@ -201,6 +201,8 @@ class Selection:
     evaluations: int
     searched: Searched | None = None
     """None where it is that which chose."""
+    groups: str | tuple[str, ...] = "all"
+    """The kind of parameter groups that rows of the coefficients belong to, as :func:`lcsc.groups.make_groups`."""
 
 
 @dataclass(frozen=True)
@@ -243,3 +245,4 @@ class Timing:
     images: int
     peak_memory_mb: float | None
     device: str
+    workers: int = 1

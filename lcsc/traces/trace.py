@@ -114,20 +114,21 @@ def moments(generations: Sequence[Generation], seconds: Seconds, workers: int, i
     work, best = Work(), None
     for generation in generations:
         for place, item in enumerate(generation.scored):
-            work = _after(work, item, seconds, workers)
+            work = after(work, item, seconds, workers)
             if item.score is not None and (best is None or item.candidate.iteration or item.order < best.item.order):
                 best = Moment(work, generation.number, place, item)
             if best is not None:
                 found.append(replace(best, work=work))
         if generation.look is not None:
-            work = _looked(work, generations, generation, seconds, workers, images)
+            work = looked(work, generations, generation, seconds, workers, images)
             found[-1:] = [replace(found[-1], work=work)]
     if not found:
         raise InputError(f"{seconds.folder}: no candidate has a score, expected at least one; run the search again")
     return found
 
 
-def _after(work: Work, item: Scored, seconds: Seconds, workers: int) -> Work:
+def after(work: Work, item: Scored, seconds: Seconds, workers: int) -> Work:
+    """The work after ``item`` was scored, or left out after its heat."""
     if seconds.race is not None:
         work = work.plus(float(seconds.race.heat), 0, seconds.of_heat(item.candidate) / workers)
     if item.raced is not None or (seconds.race is not None and item.score is None):
@@ -137,7 +138,7 @@ def _after(work: Work, item: Scored, seconds: Seconds, workers: int) -> Work:
     return work.plus(1, 0, seconds.of_score(item) / workers)
 
 
-def _looked(
+def looked(
     work: Work, generations: Sequence[Generation], seen: Generation, seconds: Seconds, workers: int, images: int
 ) -> Work:
     """After a look: one evaluation of the images it takes, which no other shares the time with."""

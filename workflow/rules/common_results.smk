@@ -62,6 +62,20 @@ def figure_records():
     ]
 
 
+def landscapes(run):
+    """The landscapes of ``run``."""
+    return [layout.landscape_path(run, name) for name in RUNS[run]["landscapes"]]
+
+
+def report_options(wildcards):
+    """What a run's report is given besides what every run has: its landscapes, and the configuration's name."""
+    found = landscapes(wildcards.run)
+    given = [relative(path) for path in workflow.overwrite_configfiles or []]
+    return (["--landscapes", *found] if found else []) + (
+        ["--configfile", *given] if given else []
+    )
+
+
 def figure_landscapes():
     """The landscapes that these figures show."""
     shown = dict.fromkeys(

@@ -1,11 +1,7 @@
-# Distances over planes through three checkpoints or averages: for figures, and no part of `all`.
+# Distances over planes through three checkpoints or averages: for figures, and for the report of a searched run.
 rule landscapes:
     input:
-        [
-            layout.landscape_path(run, name)
-            for run in RUNS
-            for name in RUNS[run]["landscapes"]
-        ],
+        [path for run in RUNS for path in landscapes(run)],
     localrule: True
 
 

@@ -9,6 +9,7 @@ rule report:
         bank="results/{run}/bank/index.json",
         recipe="results/{run}/export/recipe.json",
         merged=lambda wildcards: merged_file(wildcards.run),
+        landscapes=lambda wildcards: landscapes(wildcards.run),
     output:
         page=report(
             "results/{run}/report/report.html",
@@ -74,9 +75,10 @@ rule report:
     params:
         settings=settings_of("report"),
         figures=subpath(output.page, parent=True),
+        further=report_options,
     shell:
         "lcsc report --settings {params.settings:q} --evaluation {input.evaluation:q}"
         " --baselines {input.baselines:q} --selection {input.selections:q}"
         " --generations {input.generations:q} --samples {input.samples:q} --timings {input.timings:q}"
         " --bank {input.bank:q} --recipe {input.recipe:q} --merged {input.merged:q} --figures {params.figures:q}"
-        " --output {output.page:q} --log {log:q}"
+        " --output {output.page:q} {params.further:q} --log {log:q}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lcsc.report.drawing import Data, Drawing
 from lcsc.report.numbers import fixed
+from lcsc.report.plots import rows
 from lcsc.report.records import Baseline, Baselines, Evaluation, Selection
 from lcsc.report.style import INK, MUTED, Look, fit, new_figure
 from lcsc.report.svg import svg_text
@@ -32,9 +33,13 @@ def row_of(coefficients: Sequence[Sequence[float]]) -> list[float]:
 
 
 def draw(
-    evaluation: Evaluation, baselines: Baselines, selections: Sequence[Selection], looks: Mapping[str, Look]
+    evaluation: Evaluation,
+    baselines: Baselines,
+    selections: Sequence[Selection],
+    looks: Mapping[str, Look],
+    names: Mapping[str, Sequence[str]] | None = None,
 ) -> Drawing:
-    """The figure and its numbers: a panel for each search."""
+    """The figure and its numbers: a panel for each search; ``names`` of the rows' parameter groups, by search."""
     shaped = best_shaped(baselines)
     shaped_row = row_of(shaped.coefficients) if shaped and shaped.coefficients else None
     if shaped_row is not None and len(shaped_row) != len(evaluation.steps):
@@ -58,6 +63,7 @@ def draw(
         alt=alt,
         caption=_caption(selections, shaped),
         svg=svg_text(figure, NAME, alt, tips),
+        plot=rows.plot(evaluation.steps, selections, labels, looks, names or {}, shaped, shaped_row),
         data=_data(evaluation.steps, selections, shaped, shaped_row),
         details=_details(evaluation.steps, selections, labels, shaped_row),
     )
@@ -137,7 +143,7 @@ def _caption(selections: Sequence[Selection], shaped: Baseline | None) -> str:
         caption += " Thin lines: the rows of single parameter groups; bars: their mean."
     if shaped:
         caption += " Line: the row shaped like an EMA that is best on selection noise."
-    return f"{caption} Hover or use the arrow keys to read a step’s value."
+    return f"{caption}"
 
 
 def _data(
@@ -146,15 +152,15 @@ def _data(
     shaped: Baseline | None,
     shaped_row: Sequence[float] | None,
 ) -> Data:
-    rows: list[tuple[str | float | int | None, ...]] = [
+    found: list[tuple[str | float | int | None, ...]] = [
         (selection.search, group, step, value)
         for selection in selections
         for group, row in enumerate(selection.coefficients)
         for step, value in zip(steps, row, strict=True)
     ]
     if shaped and shaped_row is not None:
-        rows += [(shaped.name, 0, step, value) for step, value in zip(steps, shaped_row, strict=True)]
-    return Data(("name", "group", "step", "coefficient"), tuple(rows))
+        found += [(shaped.name, 0, step, value) for step, value in zip(steps, shaped_row, strict=True)]
+    return Data(("name", "group", "step", "coefficient"), tuple(found))
 
 
 def _details(
@@ -169,5 +175,5 @@ def _details(
         columns.append(list(shaped_row))
         names.append("Best EMA-shaped row")
     values = zip(steps, *columns, strict=True)
-    rows = tuple((f"{step:,}", *(coefficient_words(value) for value in row)) for step, *row in values)
-    return Data(("Training step", *names), rows)
+    lines = tuple((f"{step:,}", *(coefficient_words(value) for value in row)) for step, *row in values)
+    return Data(("Training step", *names), lines)

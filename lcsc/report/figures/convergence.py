@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from lcsc.protocol import distance_name
 from lcsc.report.drawing import Drawing
 from lcsc.report.figures.labels import spread_apart
-from lcsc.report.figures.panels import Panel, alt_text, caption, detail_labels, make_panels
+from lcsc.report.figures.panels import Panel, alt_text, caption, detail_labels, make_panels, shown_range
 from lcsc.report.figures.scales import is_wide, set_log
 from lcsc.report.figures.traces import Trace, candidate_data, generation_data, middle_of, or_none, trace
 from lcsc.report.numbers import short
+from lcsc.report.plots import courses
 from lcsc.report.records import Baselines, Evaluation, Generation, Selection
 from lcsc.report.style import INK, MUTED, Look, fit, new_figure
 from lcsc.report.svg import svg_text
@@ -39,8 +40,9 @@ def draw(
     selections: Sequence[Selection],
     generations: Mapping[str, Sequence[Generation]],
     looks: Mapping[str, Look],
+    seconds: Mapping[str, Sequence[float]] | None = None,
 ) -> Drawing:
-    """The figure and its numbers."""
+    """The figure and its numbers; ``seconds`` up to each evaluation, of the searches where they are known."""
     traces = [trace(s.search, generations.get(s.search, ())) for s in selections]
     labels = {method.name: method.label for method in evaluation.methods}
     panels = make_panels(evaluation, baselines, selections, traces, generations)
@@ -66,6 +68,7 @@ def draw(
         alt=alt,
         caption=caption(baselines, panels),
         svg=svg_text(figure, NAME, alt, tips),
+        plot=courses.plot(panels, selections, counts, labels, looks, seconds or {}),
         data=candidate_data(traces, generations, {one.search: p.extractor for p in panels for one in p.traces}),
         details=generation_data(traces, detail_labels(panels, labels)),
     )
@@ -128,16 +131,12 @@ def _set_axes(axes: Axes, panel: Panel, counts: Mapping[str, int], selections: S
         axes.set_xlim(0, max([1, *ends]))
     axes.set_xlabel(words)
     words = f"{distance_name(fit(panel.extractor), panel.measure)}, training images" if panel.extractor else "Score"
-    scores = sorted(score for one in panel.traces for score in one.scores if score is not None)
-    # The worst candidates of a population lie far away; the range shows what is near the baselines.
-    shown = [*scores[: max(1, round(0.97 * len(scores)))], *panel.lines.values()]
-    if panel.chose:
-        shown += [s.selection_score for s in selections if s.selection_score is not None]
-    if is_wide(shown):
-        set_log(axes, "y", min(shown) / 1.12, max(shown) * 1.12)
+    low, high = shown_range(panel, selections)
+    if is_wide([low, high]):
+        set_log(axes, "y", low, high)
         words += ", log"
-    elif shown and min(shown) > 0:
-        axes.set_ylim(min(shown) / 1.12, max(shown) * 1.12)
+    else:
+        axes.set_ylim(low, high)
     axes.set_ylabel(words)
 
 

@@ -17,6 +17,8 @@ from lcsc.report.searched import own_extractor
 
 MEDIAN = " (running medians, on fresh noise)"
 LINES = ("last", "decayed", "ema")
+NEAR = 0.97  # share of the scores, the best, that a panel shows
+MARGIN = 1.12  # times which it reaches further than what it shows
 START = "ema-shaped"  # how the origin of an averaged start begins
 
 
@@ -75,6 +77,20 @@ def _best_start(traces: Sequence[Trace], generations: Mapping[str, Sequence[Gene
         if candidate.origin.startswith(START) and candidate.score is not None
     ]
     return min(scores, default=None)
+
+
+def shown_range(panel: Panel, selections: Sequence[Selection]) -> tuple[float, float]:
+    """The distances from which to which a panel reaches: what is near the lines, the best and the choices."""
+    scores = sorted(score for one in panel.traces for score in one.scores if score is not None)
+    # The worst candidates of a population lie far away.
+    shown = [*scores[: max(1, round(NEAR * len(scores)))], *panel.lines.values()]
+    if panel.chose:
+        shown += [s.selection_score for s in selections if s.selection_score is not None]
+    low, high = min(shown, default=1.0), max(shown, default=1.0)
+    if low > 0:
+        return low / MARGIN, high * MARGIN
+    edge = (MARGIN - 1) * (high - low or 1.0)
+    return low - edge, high + edge
 
 
 def detail_labels(panels: Sequence[Panel], labels: Mapping[str, str]) -> dict[str, str]:

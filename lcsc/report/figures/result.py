@@ -9,6 +9,7 @@ from lcsc.report.drawing import Drawing
 from lcsc.report.figures.scales import is_wide, set_log
 from lcsc.report.headline import BASE, HELD_OUT, compare_to_base
 from lcsc.report.numbers import fixed, ratio
+from lcsc.report.plots import methods
 from lcsc.report.records import Column, Evaluation, Method
 from lcsc.report.searched import column_mark
 from lcsc.report.style import HAIRLINE, INK, MUTED, Look, brief, fit, new_figure
@@ -43,6 +44,7 @@ def draw(evaluation: Evaluation, looks: Mapping[str, Look]) -> Drawing:
             "against real training images, which few held-out images raise."
         ),
         svg=svg_text(figure, NAME, alt),
+        plot=methods.plot(evaluation, columns, looks),
     )
 
 
