@@ -49,6 +49,12 @@ test-faults: $(STAMP) ## kills, full disks, damaged files and the like; KILLS=10
 	$(BIN)/python -m pip install --quiet -e ".[cluster]"
 	KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -m faults --timeout 900 $(FAULTS)
 
+test-browser: $(STAMP) ## open report pages in Debian's Chromium (fetched where root and apt are at hand; else says so)
+	@command -v chromium >/dev/null || { apt-get update -q && apt-get install -q -y chromium; } >/dev/null 2>&1 || true
+	@if $(BIN)/python -m pip install --quiet -e ".[browser]"; then \
+	  $(BIN)/python -m pytest -m browser tests/browser; \
+	else echo "test-browser is skipped: the extra 'browser' (Playwright) cannot be installed here"; fi
+
 bench: $(STAMP) ## time the distance, the combining of checkpoints and gradients, and measure the memory of these
 	$(BIN)/python tests/bench/bench_core.py
 	$(BIN)/python tests/bench/bench_bank.py

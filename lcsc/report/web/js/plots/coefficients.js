@@ -57,7 +57,7 @@ PLOTS.coefficients = ({ steps, searches, shaped }, redraw) => {
         height: Math.max(240, Math.min(340, width * 0.5)),
         marginLeft: 56,
         marginBottom: 42,
-        x: { type: "linear", domain: [steps[0] - gap, steps.at(-1) + gap], label: "Training step of the checkpoint", ticks: width < 460 ? 4 : 8, tickFormat: "," },
+        x: { type: "linear", domain: [steps[0] - gap, steps.at(-1) + gap], label: "Training step of the checkpoint", ticks: width < 460 ? 4 : 8, tickFormat: d3.format(",") },
         y: { label: "Coefficient", grid: true, nice: true, tickFormat: ",~r" },
         marks: [
           row === 0 && search.low ? Plot.areaY(rows, { x: "x", y1: "low", y2: "high", fill: tone, fillOpacity: 0.16 }) : null,

@@ -15,7 +15,7 @@ PLOTS.cost = ({ steps }) => {
         marginRight: narrow ? 72 : 250,
         marginTop: 6,
         marginBottom: 42,
-        x: { domain: [0, longest], label: "Seconds (sum over the step’s jobs)", ticks: narrow ? 3 : 5, tickFormat: "," },
+        x: { domain: [0, longest], label: "Seconds (sum over the step’s jobs)", ticks: narrow ? 3 : 5, tickFormat: d3.format(",") },
         y: { type: "linear", domain: [rows.length - 0.4, -0.6], axis: null },
         marks: [
           Plot.rect(rows, { x1: 0, x2: "x", y1: (row) => row.y - 0.32, y2: (row) => row.y + 0.32, fill: (row) => shade(row.colour) }),
