@@ -38,14 +38,15 @@ def deterministic(threads: int = 1) -> Iterator[None]:
     # cuBLAS needs a fixed workspace to be deterministic, and reads this at its first product. Without it PyTorch
     # refuses products on a GPU, also where one's own program comes here without a command line.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    before = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     tf32 = (
         torch.backends.cuda.matmul.allow_tf32,
         torch.backends.cudnn.allow_tf32,
         torch.backends.cudnn.benchmark,
     )
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    # What `use_deterministic_algorithms` sets, without its import of PyTorch's compiler, 2 s of each step's start.
+    torch.set_deterministic_debug_mode("error")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
     try:
@@ -53,7 +54,7 @@ def deterministic(threads: int = 1) -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(before[0])
-        torch.use_deterministic_algorithms(before[1])
+        torch.set_deterministic_debug_mode(before[1])
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = tf32[:2]
         torch.backends.cudnn.benchmark = tf32[2]
 

@@ -29,7 +29,7 @@ def test_environment_has_the_dependencies_of_the_package() -> None:
     plain = [entry for entry in environment["dependencies"] if isinstance(entry, str)]
     by_pip = next(entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
     extras = project()["optional-dependencies"]
-    used = [text for name in extras if name not in ("cluster", "test") for text in extras[name]]
+    used = [text for name in extras if name not in ("browser", "cluster", "test") for text in extras[name]]
     expected = {bound(text) for text in [*project()["dependencies"], *used]}
     expected |= {("python", project()["requires-python"]), ("pip", "")}
     assert {bound(text) for text in [*plain, *by_pip]} == expected

@@ -72,7 +72,7 @@ def test_the_deviation_of_features_that_are_scaled_is_known():
 
 def test_a_compiled_variant_is_compiled(made, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(torch, "compile", lambda body, dynamic: asked.append(dynamic) or body)
+    monkeypatch.setattr(torch, "compile", lambda body, dynamic, options: asked.append(dynamic) or body)
     make_extractor({**SETTINGS, "variant": {"dtype": "float32", "compile": True}}, tmp_path / "c.safetensors")
     compiled = load_extractor(tmp_path / "c.safetensors")
     assert asked == [False, False]

@@ -26,13 +26,21 @@ class Variant(nn.Module):
     def __init__(self, body: nn.Module, dtype: str, compiled: bool) -> None:
         super().__init__()
         self.reduced = dtype == "bfloat16"
-        self.body = torch.compile(body, dynamic=False) if compiled else body
+        self.body = _compiled(body) if compiled else body
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Features float32 [B, D]."""
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.reduced):
             features: torch.Tensor = self.body(images)
         return features.float()
+
+
+def _compiled(body: nn.Module) -> Any:
+    """``body`` compiled, deterministically where this PyTorch's compiler can be told so."""
+    from torch import _inductor
+
+    known = "deterministic" in _inductor.list_options()
+    return torch.compile(body, dynamic=False, options={"deterministic": True} if known else None)
 
 
 def attach(body: nn.Module, about: Mapping[str, Any]) -> nn.Module:
