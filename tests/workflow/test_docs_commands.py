@@ -96,5 +96,6 @@ def test_each_command_of_ours_runs_in_small(words: tuple[str, ...], users: Path)
 
 @pytest.mark.parametrize("words", runs("snakemake"), ids=" ".join)
 def test_each_workflow_can_be_planned(words: tuple[str, ...], users: Path) -> None:
-    said = run(users, [PLACES.get(word, word) for word in words if word != "…"] + ["--dry-run"])
-    assert "--unlock" in words or "Job stats:" in said or "Nothing to be done" in said
+    wanted = [PLACES.get(word, word) for word in words if word != "…"]
+    said = run(users, [wanted[0], "--dry-run", *wanted[1:]])
+    assert any(word in said for word in ("Job stats:", "Nothing to be done", "Report created", "Unlocked"))
