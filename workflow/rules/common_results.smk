@@ -87,11 +87,22 @@ def figure_landscapes():
 
 
 def figure_files():
-    """The pictures and numbers of these figures by kind."""
-    return {
+    """The pictures and numbers of these figures by kind; Snakemake's report shows the pictures, by their titles."""
+    paths = {
         kind: expand("results/figures/{name}.{kind}", name=CONFIG["figures"], kind=kind)
-        for kind in ("svg", "png", "csv")
+        for kind in ("png", "csv")
     }
+    pictures = [_picture(name, figure) for name, figure in CONFIG["figures"].items()]
+    return {"svg": pictures, **paths}
+
+
+def _picture(name, figure):
+    return report(
+        f"results/figures/{name}.svg",
+        caption="../report/figure.rst",
+        category="figures",
+        labels={"what": figure["title"]},
+    )
 
 
 def show_results():

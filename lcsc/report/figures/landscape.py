@@ -57,14 +57,14 @@ def draw(name: str, title: str, records: Sequence[Record]) -> tuple[Drawing, byt
     handles = _legend(records, look)
     figure.legend(handles=handles, loc="outside lower center", ncols=min(3, len(handles)))
     alt = f"{title}. " + " ".join(_sentence(record, columns) for record in records)
-    spacing = ", ".join(dict.fromkeys(f"{_spacing(record):.3g}" for record in records))
+    spacing = " or ".join(dict.fromkeys(f"{_spacing(record):.3g}" for record in records))
     drawing = Drawing(
         name=name,
         title=title,
         alt=alt,
         caption=(
-            f"{title}. Distance to held-out images over θ₀ + x(θ₁ − θ₀) + y(θ₂ − θ₀), on a grid {spacing} apart in x "
-            f"and y, {records[0]['images']:,} images a point. Marks stand at the nearest point of the plane, hollow "
+            f"{title}. Distance to held-out images over θ₀ + x(θ₁ − θ₀) + y(θ₂ − θ₀); grid spacing {spacing}, "
+            f"{records[0]['images']:,} images a point. Marks stand at the nearest point of the plane, hollow "
             "ones beyond the frame; the percentages are the shares of their distance from θ₀ that lie off it."
         ),
         svg=svg_text(figure, name, alt),
