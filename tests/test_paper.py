@@ -120,7 +120,7 @@ def test_figures_and_claims_are_made_from_files_the_same_bytes_each_time(results
         options = ["--settings", settings, "--results", str(results), "--output", str(results / folder)]
         assert main(["figures", *options]) == 0
     files = sorted(path.name for path in (results / "a").iterdir())
-    assert files == ["cost.csv", "cost.png", "cost.svg", "paper.md"]
+    assert files == ["cost.csv", "cost.png", "cost.svg", "paper.md", "report.html"]
     assert all((results / "a" / name).read_bytes() == (results / "b" / name).read_bytes() for name in files)
     with (results / "a" / "cost.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))

@@ -166,7 +166,9 @@ def _add_reporting(commands: Any) -> None:
     parser = command(commands, "figures", "draw the figures of a configuration over its runs, and check its claims")
     parser.set_defaults(run="lcsc.cli.paper_steps:figures")
     parser.add_argument("--results", type=Path, default=Path("results"), help="where the runs are; default: results")
-    parser.add_argument("--output", type=Path, required=True, help="folder for figures and paper.md")
+    parser.add_argument("--output", type=Path, required=True, help="folder for figures, paper.md, report.html")
+    text = "a configuration file that the workflow was given; named in the pages; default: --config"
+    parser.add_argument("--configfile", nargs="+", default=[], metavar="FILE", help=text)
     parser.add_argument("--benchmarks", type=Path, help="where Snakemake's benchmarks are, for a table of times")
     text = "show how far runs are, from their files: also while a cluster works on them"
     parser = command(commands, "status", text, settings=False)

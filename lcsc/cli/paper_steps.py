@@ -21,6 +21,7 @@ def figures(options: argparse.Namespace) -> None:
     with measured("figures", options):
         from lcsc.files import write_text
         from lcsc.paper import kinds, markdown, table
+        from lcsc.paper.page import html_page
         from lcsc.paper.records import Records
         from lcsc.paper.times import times_data, times_of
 
@@ -34,7 +35,10 @@ def figures(options: argparse.Namespace) -> None:
         times = None
         if options.benchmarks is not None:
             times = times_data(times_of(settings["figures"], settings["runs"], options.benchmarks))
-        write_text(options.output / "paper.md", markdown.page(found, made, records, times))
+        configs = options.configfile or ([str(options.config)] if options.config else [])
+        write_text(options.output / "paper.md", markdown.page(found, made, records, times, configs))
+        page = html_page(found, made, records, times, options.output, configs)
+        write_text(options.output / "report.html", page)
         for claim in found:
             logger.info("%s: %s", claim.spec["claim"], claim.verdict)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from lcsc.paper.lines import lines_plot
 from lcsc.paper.looks import paper_looks
 from lcsc.paper.made import Made
 from lcsc.paper.measures import between
@@ -55,6 +56,7 @@ def draw(
         caption=f"{spec['title']}. Lines: medians over {seeds} training seeds; bars: their range. Held-out images.",
         svg=svg_text(figure, name, alt),
         data=Data(HEADER, tuple(rows_of(series))),
+        plot=lines_plot(spec["x"], points, series, look),
     )
     return drawing, png_bytes(figure)
 

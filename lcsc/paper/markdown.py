@@ -16,8 +16,14 @@ IMAGES = "images/paper"  # where the docs keep the figures
 DIGITS = 12  # of a protocol's hash
 
 
-def page(claims: Sequence[Found], figures: Mapping[str, Made], records: Records, times: Data | None) -> str:
-    """The whole page; without a table of ``times`` where nothing was measured."""
+def page(
+    claims: Sequence[Found],
+    figures: Mapping[str, Made],
+    records: Records,
+    times: Data | None,
+    configs: Sequence[str] = (),
+) -> str:
+    """The whole page; without a table of ``times`` where nothing was measured; ``configs`` as the workflow had them."""
     lines = [
         "# The paper's claims, at a size that two cores manage",
         "",
@@ -27,7 +33,7 @@ def page(claims: Sequence[Found], figures: Mapping[str, Made], records: Records,
         "",
     ]
     if claims:
-        lines += [counted(claims), "", *table(HEADER, [_linked(claim.cells) for claim in claims]), ""]
+        lines += [counted(claims), "", *table(HEADER, [_linked(claim.cells(configs)) for claim in claims]), ""]
     for name, made in figures.items():
         lines += _figure(made, records.figures[name], records)
     if times is not None:

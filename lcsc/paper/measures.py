@@ -30,11 +30,17 @@ class Number:
 
     def text(self) -> str:
         """Median and range, ``> 32 (> 16–> 32)``; ``never`` where a level was never reached."""
-        order = sorted(range(len(self.values)), key=lambda seed: self.values[seed])
-        place = order[(len(order) - 1) // 2]
-        words = [self._word(seed) for seed in (place, order[0], order[-1])]
-        middle = words[0] if len(order) % 2 else short(self.middle)
-        return middle if len(order) == 1 else f"{middle} ({words[1]}–{words[2]})"
+        order, middle = self._order, self.middle_text()
+        return middle if len(order) == 1 else f"{middle} ({self._word(order[0])}–{self._word(order[-1])})"
+
+    def middle_text(self) -> str:
+        """The median alone, ``> 32``."""
+        order = self._order
+        return self._word(order[len(order) // 2]) if len(order) % 2 else short(self.middle)
+
+    @property
+    def _order(self) -> list[int]:
+        return sorted(range(len(self.values)), key=lambda seed: self.values[seed])
 
     def _word(self, seed: int) -> str:
         value = self.values[seed]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,10 @@ WORDS = {
 }
 # Measures that one extractor alone has: a search's own score; and those that no extractor has a say in.
 JUDGES: Mapping[str, tuple[Role, ...]] = {"sooner": ("searched",), "similarity": ("searched",)}
-COMMAND = "snakemake --cores all --configfile config/figures.yaml -- results/figures/{name}.svg"
+JUDGED_BY: Mapping[Role, str] = {
+    "unseen": "by the extractor that no search saw",
+    "searched": "by the extractor that was searched",
+}
 
 
 @dataclass(frozen=True)
@@ -43,19 +47,22 @@ class Found:
         return f"holds by the {met[0]} extractor alone" if met else "does not hold"
 
     @property
-    def cells(self) -> tuple[str, ...]:
-        """The claim as a row below :data:`HEADER`, without marks of any format."""
+    def unit(self) -> str:
+        """What its numbers count."""
+        measure = self.spec["measure"]
+        return f"(of {measure['of']})" if measure["kind"] == "similarity" else WORDS[measure["kind"]]
+
+    def cells(self, configs: Sequence[str] = ()) -> tuple[str, ...]:
+        """The claim as a row below :data:`HEADER`, without marks of any format; its command names ``configs``."""
         spec, name = self.spec, self.spec["figure"]
         numbers = [self._number(role) for role in ROLES[::-1]]
-        verdict = f"{self.verdict}{_target(spec)}"
-        return spec["claim"], spec["paper"], spec["here"], *numbers, verdict, name, COMMAND.format(name=name)
+        command = command_of(f"results/figures/{name}.svg", configs)
+        return spec["claim"], spec["paper"], spec["here"], *numbers, f"{self.verdict}{_target(spec)}", name, command
 
     def _number(self, role: Role) -> str:
         if role not in self.numbers:
             return "–"
-        measure = self.spec["measure"]
-        unit = f"(of {measure['of']})" if measure["kind"] == "similarity" else WORDS[measure["kind"]]
-        return f"{self.numbers[role].text()} {unit}".strip()
+        return f"{self.numbers[role].text()} {self.unit}".strip()
 
 
 def find(spec: Mapping[str, Any], made: Made) -> Found:
@@ -64,6 +71,12 @@ def find(spec: Mapping[str, Any], made: Made) -> Found:
         raise InputError(f"claims: found a claim about {spec['figure']!r}, a figure that has no numbers for any")
     measure = spec["measure"]
     return Found(spec, {role: made.answer(measure, role) for role in JUDGES.get(measure["kind"], ROLES)})
+
+
+def command_of(target: str, configs: Sequence[str] = ()) -> str:
+    """What makes ``target`` from nothing with the configuration files that the workflow was given."""
+    given = f" --configfile {shlex.join(configs)} --" if configs else ""
+    return f"snakemake --cores all{given} {shlex.quote(target)}"
 
 
 def _target(spec: Mapping[str, Any]) -> str:

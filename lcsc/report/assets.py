@@ -18,7 +18,7 @@ STYLES = ("base", "tables", "figures", "print")
 LIBRARIES = ("d3", "plot")
 # In this order: each may use what those before it define.
 SCRIPTS = ("theme", "controls", "reading", "marks")
-PLOTS = ("methods", "courses", "coefficients", "cost", "landscape")
+PLOTS = ("methods", "courses", "coefficients", "cost", "landscape", "lines")
 STARTING = ("stage", "comparison", "copy", "start")
 # What HTML or a line of script could end at; within JSON's strings they can be written as numbers.
 _ESCAPES = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}

@@ -70,10 +70,13 @@ def landscapes(run):
 def report_options(wildcards):
     """What a run's report is given besides what every run has: its landscapes, and the configuration's name."""
     found = landscapes(wildcards.run)
+    return (["--landscapes", *found] if found else []) + configfile_options()
+
+
+def configfile_options():
+    """The configuration's name, as a page gives it to those who want to make it again."""
     given = [relative(path) for path in workflow.overwrite_configfiles or []]
-    return (["--landscapes", *found] if found else []) + (
-        ["--configfile", *given] if given else []
-    )
+    return ["--configfile", *given] if given else []
 
 
 def figure_landscapes():

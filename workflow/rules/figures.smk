@@ -7,6 +7,12 @@ rule figures:
     output:
         **figure_files(),
         claims="results/figures/paper.md",
+        page=report(
+            "results/figures/report.html",
+            caption="../report/set.rst",
+            category="figures",
+            labels={"what": "claims and all figures"},
+        ),
     log:
         "logs/figures.log",
     benchmark:
@@ -20,5 +26,7 @@ rule figures:
     params:
         settings=settings("figures"),
         folder=subpath(output.claims, parent=True),
+        options=configfile_options(),
     shell:
-        "lcsc figures --settings {params.settings:q} --output {params.folder:q} --benchmarks benchmarks --log {log:q}"
+        "lcsc figures --settings {params.settings:q} {params.options:q} --output {params.folder:q}"
+        " --benchmarks benchmarks --log {log:q}"
