@@ -229,7 +229,7 @@ def test_a_figure_of_landscapes_is_the_same_bytes_each_time(tiny_run, folder):
         run_landscape(tiny_run, folder, name, **changes)
     draw(folder, "a"), draw(folder, "b")
     files = sorted(path.name for path in (folder / "a").iterdir())
-    assert files == ["paper.md", "planes.csv", "planes.png", "planes.svg"]
+    assert files == ["paper.md", "planes.csv", "planes.png", "planes.svg", "report.html"]
     assert all((folder / "a" / name).read_bytes() == (folder / "b" / name).read_bytes() for name in files)
     with (folder / "a" / "planes.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
