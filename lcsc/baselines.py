@@ -30,12 +30,17 @@ ALONE = 0.9999  # weight on the last checkpoint from which a row is that checkpo
 
 
 def combinations(
-    steps: Sequence[int], rates: Sequence[float] | None, windows: Sequence[int] = (), widths: Sequence[float] = ()
+    steps: Sequence[int],
+    rates: Sequence[float] | None,
+    windows: Sequence[int] = (),
+    widths: Sequence[float] = (),
+    singles: bool = True,
 ) -> list[dict[str, Any]]:
     """Entries for every baseline that is a combination of the bank's checkpoints.
 
     ``rates`` are those of EMA-shaped rows, None for rates that suit the steps; ``windows`` the numbers of last
-    checkpoints to average, of which those below the number there are are taken; ``widths`` σ_rel of post-hoc EMAs.
+    checkpoints to average, of which those below the number there are are taken; ``widths`` σ_rel of post-hoc EMAs;
+    ``singles`` whether each checkpoint stands alone, too.
     """
     count = len(steps)
     rates = averaging.suited_rates(steps, KEPT) if rates is None else rates
@@ -43,7 +48,7 @@ def combinations(
     entries = [_entry("last", "last", "Last checkpoint", None, averaging.single(count, count - 1))]
     entries += [
         _entry(f"single {step}", "single", f"Checkpoint {step:,}", step, averaging.single(count, index))
-        for index, step in enumerate(steps)
+        for index, step in enumerate(steps if singles else ())
     ]
     entries.append(_entry("uniform", "uniform", "Uniform average", None, averaging.uniform(count)))
     entries += [

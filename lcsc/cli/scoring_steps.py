@@ -71,8 +71,8 @@ def baselines(options: argparse.Namespace) -> None:
         log_protocol(protocol)
         evaluator = context.evaluator(extractor, reference, "selection", images)
         grids = settings["baselines"]
-        windows, widths = grids.get("windows", ()), grids.get("post_hoc", ())
-        entries = steps.combinations(context.bank.steps, grids.get("ema_shaped"), windows, widths)
+        windows, widths, singles = grids.get("windows", ()), grids.get("post_hoc", ()), grids.get("singles", True)
+        entries = steps.combinations(context.bank.steps, grids.get("ema_shaped"), windows, widths, singles)
         entries += steps.files(options.emas, options.decayed, options.continued)
         entries += power_snapshots.entries(options.power, widths) if options.power else []
         for folder in options.tuned:

@@ -100,7 +100,8 @@ def of_baselines(run: Section, k: int | None = None) -> Work:
     """Every baseline on selection noise."""
     grids, count = run["baselines"], checkpoints(run, k)
     widths = len(grids.get("post_hoc") or ())
-    found = count + 2 + sum(n < count for n in grids.get("windows") or ()) + widths
+    found = 2 + (count if grids.get("singles", True) else 0)
+    found += sum(n < count for n in grids.get("windows") or ()) + widths
     found += _rates(grids.get("ema_shaped"), SUITED_RATES)
     if "train" in run:
         train = run["train"]
@@ -132,7 +133,7 @@ def of_evaluation(run: Section, k: int | None = None) -> Work:
     """The final evaluation: one row for each family and search, and every average in hindsight."""
     grids, report = run["baselines"], run["evaluation"]["report"]
     hindsight = _rates(grids.get("ema_shaped"), SUITED_RATES) + len(grids.get("post_hoc") or ())
-    families = 6
+    families = 6 if grids.get("singles", True) else 5
     if "train" in run:
         train = run["train"]
         hindsight += len(train["ema_rates"]) + (len(grids.get("post_hoc") or ()) if train.get("power_ema") else 0)

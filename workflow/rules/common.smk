@@ -27,6 +27,16 @@ ENVIRONMENT = "../../environment.yml"
 MOST_WORKERS = 8
 
 
+def cores_of_a_step():
+    """Cores of a step that scores: many shorten the one run, but where several share this machine each takes its part,
+    since jobs side by side keep all cores busy while one of them begins or ends. On a cluster nothing is known of them.
+    """
+    cores = workflow.resource_settings.cores if workflow.is_main_process else None
+    share = MOST_WORKERS if cores is None else max(1, cores // len(RUNS))
+    # Never fewer than the threads of one of its workers, which belong to the results.
+    return max(min(share, MOST_WORKERS), CONFIG["threads"])
+
+
 def resolved(workflow, config):
     """The complete configuration; ends Snakemake with one line where it is wrong."""
     files = list(map(relative, workflow.overwrite_configfiles or workflow.configfiles))
@@ -58,8 +68,7 @@ EXTRACTORS = {
 DEVICE = CONFIG["device"]
 # What heavy steps ask their executor for besides memory and time.
 GPU = CONFIG["gpu_resources"] if DEVICE == "cuda" else {}
-# Cores of a step that scores: never fewer than the threads of one of its workers, which belong to the results.
-WORKERS = max(MOST_WORKERS, CONFIG["threads"])
+WORKERS = cores_of_a_step()
 ROLES = ("search", "held_out")
 PARTS = ("train", "held-out")
 
