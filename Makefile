@@ -31,8 +31,8 @@ $(STAMP): pyproject.toml
 run: $(STAMP) ## run the main job of config/config.yaml, minutes on two cores
 	$(SNAKEMAKE)
 
-test: $(STAMP) ## run the tests
-	$(BIN)/python -m pytest
+test: $(STAMP) ## run the tests, as many at once as there are cores, at most four
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 test-gpu: $(STAMP) ## run the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu tests/gpu

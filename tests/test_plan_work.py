@@ -121,3 +121,18 @@ def test_what_a_scheduler_is_asked_for_changes_no_setting():
     assert other["runs"]["tiny"]["resources"] == {"parameters": 10, "images_per_second": 5.0}
     for step, name in (("train", None), ("baselines", None), ("search", "evolution"), ("evaluate", None)):
         assert step_settings(one, "tiny", step, name=name) == step_settings(other, "tiny", step, name=name)
+
+
+@pytest.mark.parametrize(
+    ("cores", "runs", "threads", "expected"),
+    [(2, 1, 1, 2), (16, 1, 1, 8), (2, 78, 1, 1), (16, 3, 1, 5), (2, 5, 2, 2), (None, 78, 1, 8), (None, 1, 12, 12)],
+)
+def test_runs_share_the_cores_of_one_machine(cores, runs, threads, expected):
+    assert resources.scoring_cores(cores, runs, threads) == expected
+
+
+def test_a_best_single_checkpoint_costs_a_score_for_each(digits):
+    run = copy.deepcopy(digits)
+    run["baselines"]["singles"] = False
+    assert work.of_baselines(run).evaluations == work.of_baselines(digits).evaluations - 40
+    assert work.of_evaluation(run).evaluations == work.of_evaluation(digits).evaluations - 3

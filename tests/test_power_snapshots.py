@@ -106,6 +106,9 @@ def test_windows_and_widths_are_combinations_and_too_long_windows_are_left_out()
     raw = entries["post-hoc-checkpoints 0.1"]
     assert (raw["family"], raw["label"]) == ("post-hoc", "Post-hoc EMA (σ_rel 0.10, from checkpoints)")
     assert raw["weights"]["coefficients"] == post_hoc.from_checkpoints(steps, 0.1).tolist()
+    without = {e["name"] for e in baselines.combinations(steps, [0.9], [2, 4, 5, 8], [0.1], singles=False)}
+    assert set(entries) - without == {f"single {step}" for step in steps}
+    assert without < set(entries)
 
 
 def test_rates_near_1_are_told_apart_in_labels_and_names():

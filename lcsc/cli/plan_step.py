@@ -33,7 +33,8 @@ def plan(options: argparse.Namespace) -> None:
     here, parameters = measure_speeds(config, run, device)
     sizes = (work.checkpoints(config["runs"][run], options.checkpoints), parameters)
     cores = options.cores or len(os.sched_getaffinity(0))
-    machines = [(here, Machine(f"here ({device.type}, {cores} cores)", cores, int(config["threads"])))]
+    runs = len(config["runs"])
+    machines = [(here, Machine(f"here ({device.type}, {cores} cores)", cores, int(config["threads"]), runs=runs))]
     if device.type == "cuda":
         machines = [(here, Machine("here (1 GPU)", 1, gpus=True))]
     if options.gpus:

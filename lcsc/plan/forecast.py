@@ -12,7 +12,6 @@ from lcsc.plan.schedule import Job, makespan
 from lcsc.plan.work import Work
 
 Section = Mapping[str, Any]
-CORES_A_JOB = 8  # as the workflow's rules ask for
 # Draws and tables, beside the imports.
 REPORT_SECONDS = 4.0
 
@@ -42,17 +41,20 @@ class Speeds:
 
 @dataclass(frozen=True)
 class Machine:
-    """``slots`` cores with ``threads`` for a worker, or GPUs that each take one job at a time."""
+    """``slots`` cores with ``threads`` for a worker that ``runs`` share, or GPUs that each take one job at a time."""
 
     name: str
     slots: int
     threads: int = 1
     gpus: bool = False
+    runs: int = 1
 
     @property
     def width(self) -> int:
         """Slots of a job that scores."""
-        return 1 if self.gpus else min(CORES_A_JOB, self.slots)
+        if self.gpus:
+            return 1
+        return min(resources.scoring_cores(self.slots, self.runs, self.threads), self.slots)
 
     @property
     def workers(self) -> int:

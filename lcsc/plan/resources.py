@@ -24,6 +24,8 @@ IMPORTED = {"cpu": 1200, "auto": 4000, "cuda": 4000}
 PIXEL_BYTES = 4000
 # Banks up to this size are to be kept in memory.
 MOST_RESIDENT = 32 << 30
+# Cores that shorten a step that scores.
+MOST_CORES = 8
 # A network whose size nobody knows yet.
 USUAL_PARAMETERS = 10_000_000
 # Images through one network evaluation and extractor in a second, where `resources.images_per_second` says nothing.
@@ -32,6 +34,16 @@ SLOWEST = {"cpu": 100.0, "auto": 100.0, "cuda": 200.0}
 GRADIENT, TRAINING = 6.0, 3.0
 # A distance and its slopes with 2,048 features, with room; and what jobs do besides, in minutes.
 SECONDS_A_DISTANCE, BEGIN_MINUTES = 3.0, 20
+
+
+def scoring_cores(cores: int | None, runs: int, threads: int) -> int:
+    """Cores of a step that scores, each worker of ``threads``; no result depends on it.
+
+    Many shorten the only run of a machine of ``cores``. Several runs share them instead: jobs side by side keep all
+    cores busy while one of them begins or ends. Of a cluster (None) nothing is known.
+    """
+    share = MOST_CORES if cores is None else max(1, cores // runs)
+    return max(min(share, MOST_CORES), threads)
 
 
 def bank_sizes(index: Path, run: Section) -> tuple[int, int]:

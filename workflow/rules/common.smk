@@ -10,6 +10,7 @@ try:
     from lcsc import failures, layout
     from lcsc.errors import InputError
     from lcsc.files import canonical_json
+    from lcsc.plan import resources as limits
 except ImportError as error:
     sys.exit(
         f"lcsc is not installed for {sys.executable} ({error}); run: pip install -e ."
@@ -22,19 +23,6 @@ os.environ.update(
 
 # What `conda:` names with --software-deployment-method conda; lcsc itself comes from Snakemake's own environment.
 ENVIRONMENT = "../../environment.yml"
-# Cores of a step that scores candidates. Snakemake lowers it to the cores there are, and --max-threads
-# or --set-threads to what a cluster's node has. Results do not depend on it.
-MOST_WORKERS = 8
-
-
-def cores_of_a_step():
-    """Cores of a step that scores: many shorten the one run, but where several share this machine each takes its part,
-    since jobs side by side keep all cores busy while one of them begins or ends. On a cluster nothing is known of them.
-    """
-    cores = workflow.resource_settings.cores if workflow.is_main_process else None
-    share = MOST_WORKERS if cores is None else max(1, cores // len(RUNS))
-    # Never fewer than the threads of one of its workers, which belong to the results.
-    return max(min(share, MOST_WORKERS), CONFIG["threads"])
 
 
 def resolved(workflow, config):
@@ -68,7 +56,13 @@ EXTRACTORS = {
 DEVICE = CONFIG["device"]
 # What heavy steps ask their executor for besides memory and time.
 GPU = CONFIG["gpu_resources"] if DEVICE == "cuda" else {}
-WORKERS = cores_of_a_step()
+# Cores of a step that scores candidates. Snakemake lowers it to the cores there are, and --max-threads
+# or --set-threads to what a cluster's node has. A job on a node is not to count that node's cores.
+WORKERS = limits.scoring_cores(
+    workflow.resource_settings.cores if workflow.is_main_process else None,
+    len(RUNS),
+    CONFIG["threads"],
+)
 ROLES = ("search", "held_out")
 PARTS = ("train", "held-out")
 

@@ -1,6 +1,5 @@
 """What jobs ask a scheduler for, by the sizes in the configuration; profiles and --set-resources stand over it."""
 
-from lcsc.plan import resources as limits
 from lcsc.plan import work
 
 
