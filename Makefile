@@ -13,9 +13,13 @@ FAULTS ?= tests/faults tests/slurm
 LONGEST := $(patsubst %,results/plain-%/train/constant/manifest.json,32000 16000)
 LONG_TRAININGS := $(foreach seed,5 6 7,results/ct-32000-$(seed)/train/constant/manifest.json)
 
+# Extras of the longer suites, installed where they are missing: pip takes `lcsc` away for a moment, from suites beside it, too.
+CLUSTER = $(BIN)/python -c 'import snakemake_executor_plugin_slurm' 2>/dev/null || $(BIN)/python -m pip install --quiet -e ".[cluster]"
+BROWSER = $(BIN)/python -c 'import playwright, axe_playwright_python' 2>/dev/null || $(BIN)/python -m pip install --quiet -e ".[browser]"
+
 .DEFAULT_GOAL := help
 .PHONY: help run test test-gpu test-workflow test-slurm test-faults bench bench-recorder bench-main bench-search
-.PHONY: figures lint pictures unlock report clean
+.PHONY: extras figures lint pictures unlock report clean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +33,7 @@ $(STAMP): pyproject.toml
 	touch $(STAMP)
 
 run: $(STAMP) ## run the main job of config/config.yaml, minutes on two cores
-	$(SNAKEMAKE)
+	$(BIN)/lcsc watch -- $(SNAKEMAKE)
 
 test: $(STAMP) ## run the tests, as many at once as there are cores, at most four
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
@@ -41,17 +45,21 @@ test-workflow: $(STAMP) ## run the workflow end to end in small, with kills, res
 	$(BIN)/python -m pytest -m workflow --timeout 900 tests/workflow
 
 test-slurm: $(STAMP) ## run a small search through a real one-node Slurm (needs root and apt; says so where it skips)
-	@if $(BIN)/python -m pip install --quiet -e ".[cluster]"; then \
+	@if $(CLUSTER); then \
 	  $(BIN)/python -m pytest -m "slurm and not faults" tests/slurm; \
 	else echo "test-slurm is skipped: the extra 'cluster' (Snakemake's plugin for Slurm) cannot be installed here"; fi
 
 test-faults: $(STAMP) ## kills, full disks, damaged files and the like; KILLS=10 kills ten times in place of a hundred
-	$(BIN)/python -m pip install --quiet -e ".[cluster]"
+	$(CLUSTER)
 	KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -m faults --timeout 900 $(FAULTS)
+
+extras: $(STAMP) ## install what test-slurm, test-faults and test-browser need besides
+	$(CLUSTER)
+	$(BROWSER)
 
 test-browser: $(STAMP) ## open report pages in Debian's Chromium (fetched where root and apt are at hand; else says so)
 	@command -v chromium >/dev/null || { apt-get update -q && apt-get install -q -y chromium; } >/dev/null 2>&1 || true
-	@if $(BIN)/python -m pip install --quiet -e ".[browser]"; then \
+	@if $(BROWSER); then \
 	  $(BIN)/python -m pytest -m browser tests/browser; \
 	else echo "test-browser is skipped: the extra 'browser' (Playwright) cannot be installed here"; fi
 
@@ -74,7 +82,7 @@ bench-search: $(STAMP) ## compare every method over five training seeds, and wit
 	$(BIN)/lcsc curves $(SEARCHED) --output docs/images
 
 figures: $(STAMP) ## make the paper's figures and claims on real digits, and put them into docs
-	$(SNAKEMAKE) --configfile config/figures.yaml --prioritize $(LONG_TRAININGS) -- figures
+	$(BIN)/lcsc watch -- $(SNAKEMAKE) --configfile config/figures.yaml --prioritize $(LONG_TRAININGS) -- figures
 	mkdir -p docs/images/paper
 	cp results/figures/*.svg results/figures/*.csv docs/images/paper/
 	cp results/figures/paper.md docs/paper.md

@@ -80,12 +80,13 @@ class Progress:
         """The progress line at time ``now`` (of ``time.monotonic``)."""
         paid, elapsed = self.done - self._free, max(now - self._began, 0.0)
         left = elapsed / paid * max(self.total - self.done, 0) if paid else 0.0
-        when = f"ETA {_clock(left)}" if self.done < self.total else f"took {_clock(elapsed)}"
+        when = f"ETA {clock(left)}" if self.done < self.total else f"took {clock(elapsed)}"
         share = f"{100 * self.done / max(self.total, 1):.0f}%"
         return " · ".join(part for part in (f"{self.what} {self.done}/{self.total} ({share})", note, when) if part)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Seconds as ``m:ss``, or ``h:mm:ss``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

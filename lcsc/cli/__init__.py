@@ -170,6 +170,17 @@ def _add_reporting(commands: Any) -> None:
     text = "a configuration file that the workflow was given; named in the pages; default: --config"
     parser.add_argument("--configfile", nargs="+", default=[], metavar="FILE", help=text)
     parser.add_argument("--benchmarks", type=Path, help="where Snakemake's benchmarks are, for a table of times")
+    _add_views(commands)
+    parser = command(commands, "settings", "print the settings of a step", settings=False)
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--run", dest="run_name", metavar="NAME", required=True)
+    parser.add_argument("--step", required=True, help="the step's name, such as train")
+    parser.add_argument("--name", help="the entry's name, where a run has several")
+    parser = command(commands, "verify", "check that files are as they were written, byte for byte", settings=False)
+    parser.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="a file, a bank, a run's folder, results/")
+
+
+def _add_views(commands: Any) -> None:
     text = "show how far runs are, from their files: also while a cluster works on them"
     parser = command(commands, "status", text, settings=False)
     parser.set_defaults(run="lcsc.cli.status_step:status")
@@ -178,10 +189,13 @@ def _add_reporting(commands: Any) -> None:
     parser.add_argument("--logs", type=Path, default=Path("logs"), help="where their logs are; default: logs")
     text = "show it again every so many seconds until all is done; a live view on a terminal"
     parser.add_argument("--watch", type=float, nargs="?", const=2.0, metavar="SECONDS", help=text)
-    parser = command(commands, "settings", "print the settings of a step", settings=False)
-    parser.add_argument("--config", type=Path, required=True)
-    parser.add_argument("--run", dest="run_name", metavar="NAME", required=True)
-    parser.add_argument("--step", required=True, help="the step's name, such as train")
-    parser.add_argument("--name", help="the entry's name, where a run has several")
-    parser = command(commands, "verify", "check that files are as they were written, byte for byte", settings=False)
-    parser.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="a file, a bank, a run's folder, results/")
+    text = "run a command with the state of its runs in view: one live view on a terminal, its own lines elsewhere"
+    parser = command(commands, "watch", text, settings=False)
+    parser.set_defaults(run="lcsc.cli.status_step:watch")
+    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the command and its arguments")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are; default: results")
+    parser.add_argument("--logs", type=Path, default=Path("logs"), help="where their logs are; default: logs")
+    text = "where the command's own lines go on a terminal; default: logs/watch.log"
+    parser.add_argument("--said", type=Path, default=Path("logs/watch.log"), metavar="FILE", help=text)
+    text = "seconds between two looks; default: 2"
+    parser.add_argument("--every", type=float, default=2.0, metavar="SECONDS", help=text)
