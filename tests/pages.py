@@ -43,7 +43,7 @@ def commands() -> dict[str, list[str]]:
     """The words of each command, by its page and text, but for those of :data:`NOT_OURS`."""
     found = {f"{page}: {text}": shlex.split(text, comments=True) for page, text in _texts() if text not in NOT_OURS}
     for name, words in found.items():
-        if words[:1] == ["timeout"]:  # what it limits
+        if words[:1] == ["timeout"] or words[:2] == ["lcsc", "watch"] != words:  # what it limits, or shows
             found[name] = words[words.index("snakemake") :]
     return {name: words for name, words in found.items() if words}
 
