@@ -91,6 +91,8 @@ def test_a_package_may_import_its_parts_when_its_network_is_called(tmp_path):
 
 
 def test_what_was_imported_under_a_name_stands_again_afterwards(tmp_path, monkeypatch):
+    for name in ("models", "utils", "late", "later"):  # of other tests' code bases
+        monkeypatch.delitem(sys.modules, name, raising=False)
     installed = write_code_base(tmp_path / "installed", 5)
     monkeypatch.syspath_prepend(installed)
     earlier = importlib.import_module("models")

@@ -30,11 +30,12 @@ def run(search, generations, score=bowl):
 
 
 def test_it_finds_a_minimum_with_negative_coefficients():
+    """By the median of five seeds: how near a single one comes differs, and from processor to processor, too."""
     start = min(item.score for item in run(make_search(SETTINGS, SPACE), 1)[0])
-    found = minimise(bowl, SPACE.steps, evaluations=1500)
-    assert found.evaluations == 1500
-    assert found.score < 0.03 * start
-    np.testing.assert_allclose(found.coefficients, TARGET, atol=0.15)
+    found = sorted((minimise(bowl, SPACE.steps, evaluations=1500, seed=s) for s in range(5)), key=lambda f: f.score)
+    assert {one.evaluations for one in found} == {1500}
+    assert found[2].score < 0.03 * start
+    np.testing.assert_allclose(found[2].coefficients, TARGET, atol=0.15)
 
 
 def test_every_row_sums_to_one():

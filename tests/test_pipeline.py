@@ -15,6 +15,10 @@ from small_workflow import environment, run_workflow, small_config
 from lcsc.files import sha256_of
 
 
+# A whole workflow stands behind the first test, on a machine that may be busy.
+pytestmark = pytest.mark.timeout(900)
+
+
 def config() -> dict[str, Any]:
     """The small one, whose gradient search has an extractor of its own."""
     found = small_config()
