@@ -14,7 +14,6 @@ from small_workflow import environment, run_workflow, small_config
 
 from lcsc.files import sha256_of
 
-
 # A whole workflow stands behind the first test, on a machine that may be busy.
 pytestmark = pytest.mark.timeout(900)
 
