@@ -13,11 +13,13 @@ from lcsc.paper.markdown import protocols_of
 from lcsc.paper.records import Records
 from lcsc.paper.table import HEADER, JUDGED_BY, Found, command_of, counted
 from lcsc.report.assets import render
+from lcsc.report.compact import compact_drawings
 from lcsc.report.drawing import Data, Drawing
 from lcsc.report.headline import Headline
 from lcsc.report.page import Section, Snippet
 
-LARGE = 200_000  # characters of SVG from which a page holds the PNG: contours of landscapes are long
+LARGE = 400_000  # characters of a compact SVG from which a page holds the PNG in its place
+LEAD = ""  # the name of the picture at the top among the drawings
 ENDS = ("What it cost", "cost"), ("Make it again", "reproduce")
 COMMAND_COLUMN = HEADER.index("command")
 
@@ -41,15 +43,18 @@ def html_page(
     configs: Sequence[str] = (),
 ) -> str:
     """The whole page, which stands in ``folder`` beside the figures' files; ``configs`` as the workflow was given."""
-    shown = {name: _shown(made, records, folder, configs) for name, made in figures.items()}
     lead = figures[claims[0].spec["figure"] if claims else next(iter(figures))]
+    drawings, outlines = compact_drawings({LEAD: lead.drawing, **{name: one.drawing for name, one in figures.items()}})
+    pictures = {name: _embedded(drawing, (figures.get(name) or lead).png) for name, drawing in drawings.items()}
+    shown = {name: _shown(pictures[name], records, folder, configs) for name in figures}
     sections = [Section("claims", "Claims")] if claims else []
     sections += [Section(f"figure-{name}", _short(name)) for name in shown]
     sections += [Section(name, title) for title, name in ENDS if name != "cost" or times is not None]
     return render(
         "set.html.j2",
+        outlines=outlines,
         headline=_headline(claims, figures, records),
-        lead=replace(_embedded(lead), svg="", png=lead.png, plot=None),
+        lead=replace(pictures[LEAD], plot=None),
         header=[*HEADER[:COMMAND_COLUMN]],
         claims=[claim.cells(configs)[:COMMAND_COLUMN] for claim in claims],
         counted=counted(claims),
@@ -61,17 +66,17 @@ def html_page(
     )
 
 
-def _shown(made: Made, records: Records, folder: Path, configs: Sequence[str]) -> Shown:
-    name, spec = made.drawing.name, records.figures[made.drawing.name]
+def _shown(drawing: Drawing, records: Records, folder: Path, configs: Sequence[str]) -> Shown:
+    name, spec = drawing.name, records.figures[drawing.name]
     runs = [(run, _page_of(records.results / run, folder)) for run in runs_of(spec, records.figures)]
     command = Snippet("This figure", command_of(f"results/figures/{name}.svg", configs))
-    return Shown(_embedded(made), runs, protocols_of(spec, records), command)
+    return Shown(drawing, runs, protocols_of(spec, records), command)
 
 
-def _embedded(made: Made) -> Drawing:
-    """The drawing under its title, which need not begin its caption, too."""
-    drawing = replace(made.drawing, caption=made.drawing.caption.removeprefix(f"{made.drawing.title}. "))
-    return replace(drawing, svg="", png=made.png) if len(drawing.svg) > LARGE else drawing
+def _embedded(drawing: Drawing, png: bytes) -> Drawing:
+    """The drawing under its title, which need not begin its caption, too; as PNG where the SVG is large."""
+    found = replace(drawing, caption=drawing.caption.removeprefix(f"{drawing.title}. "))
+    return replace(found, svg="", png=png) if len(drawing.svg) > LARGE else found
 
 
 def _page_of(run: Path, folder: Path) -> str | None:

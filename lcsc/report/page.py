@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lcsc.report.assets import render
+from lcsc.report.compact import compact_drawings
 from lcsc.report.drawing import Drawing
 from lcsc.report.headline import Headline
 from lcsc.report.pairs import Pair
@@ -65,12 +66,14 @@ def html_page(
     places: Places,
 ) -> str:
     """The whole page: the drawing ``result`` at its top, the others in their order below the tables."""
+    drawings, outlines = compact_drawings(drawings)
     body = [drawing for name, drawing in drawings.items() if name != "result"]
     sections = [Section("table", "All methods"), Section("guards", "Guards")]
     sections += [Section(drawing.name, SHORT_TITLES.get(drawing.name, drawing.title)) for drawing in body]
     sections += [Section("protocol", "Protocol"), Section("reproduce", "Make it again"), Section("use", "Use it")]
     return render(
         "run.html.j2",
+        outlines=outlines,
         evaluation=evaluation,
         headline=headline,
         table=html_table(table),

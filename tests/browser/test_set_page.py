@@ -29,7 +29,7 @@ def test_every_figure_is_drawn_and_names_are_text(opened):
     assert page.locator("[data-plot].is-live .stage svg").count() == 2 * 2  # figures, extractors
     assert "<b>Again</b>" in page.locator("#figure-again h2").inner_text()
     assert page.locator(".claims tbody tr").count() == 1
-    assert page.locator("#result img").evaluate("picture => picture.naturalWidth") > 300
+    assert page.locator("#result .still svg").bounding_box()["width"] > 300
 
 
 def test_keys_read_the_values_and_the_legend_hides_a_method(opened):
