@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Cells = Sequence[Sequence[float | None]]  # [rows][columns]
 EMPTY = "#f3f4f6"
+BALANCE = 0.215  # the relative luminance on which dark ink and white have the same contrast
 NAME_WIDTH = 24
 
 
@@ -38,7 +39,7 @@ def draw_map(
     for row, line in enumerate(cells):
         for column, value in enumerate(line):
             if value is not None:
-                ink = INK if _lightness(palette(float(norm(value)))) > 0.18 else "white"
+                ink = INK if _lightness(palette(float(norm(value)))) > BALANCE else "white"
                 axes.text(column, row, words(value), ha="center", va="center", fontsize=8.5, color=ink)
     axes.set_xticks(range(len(columns)), [fit(column, NAME_WIDTH) for column in columns])
     axes.set_yticks(range(len(rows)), [fit(row, NAME_WIDTH) for row in rows])

@@ -56,6 +56,9 @@ SEARCH_LOOKS: Sequence[Look] = (
     Look("#44aa99", "s", "-"),
     Look("#999933", "D", "-"),
     Look("#e7298a", "P", "-"),
+    Look("#b2182b", "8", "-"),
+    Look("#1b7837", "p", "-"),
+    Look("#2c3e94", "d", "-"),
 )
 # Methods, and the searches of config/ by the names they have there.
 _KNOWN: tuple[str, ...] = ("evolution", "gradient", "gradient-tensor", "gradient-pixels", "gradient-slices")

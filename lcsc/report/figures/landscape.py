@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from lcsc.errors import InputError
 from lcsc.protocol import distance_name
 from lcsc.report.drawing import Data, Drawing, Plot, Value
 from lcsc.report.figures.scales import lines
-from lcsc.report.numbers import short
+from lcsc.report.numbers import fixed, short
 from lcsc.report.plots import planes
 from lcsc.report.style import INK, MUTED, Look, fit, looks, new_figure
 from lcsc.report.svg import png_bytes, svg_text
@@ -25,6 +26,7 @@ Record = Mapping[str, Any]
 HEADER = ("run", "landscape", "what", "extractor", "x", "y", "off the plane", "distance")
 MAP = "cividis"  # even in lightness, and the same to colour-blind readers (Nuñez et al. 2018)
 BANDS = 24  # of colour
+WORDS_WIDTH, WORDS_LINE = 112, 11  # characters of the line above a row of panels, and points from one to the next
 
 
 def draw_alike(records: Sequence[Record]) -> list[Drawing]:
@@ -158,11 +160,12 @@ def _words(axes: Axes, record: Record, *, first: bool) -> None:
     if not first:
         return
     axes.set_ylabel(f"y (grid spacing {_spacing(record):.3g})")
-    axes.set_title(_title(record), pad=18)
     marks = ", ".join(f"{mark['name']} {mark['residual']:.0%}" for mark in record["marks"])
+    words = textwrap.wrap(f"{record['angle']:.0f}° between the axes; off the plane: {marks}", WORDS_WIDTH)
+    axes.set_title(_title(record), pad=7 + WORDS_LINE * len(words))
     axes.annotate(
-        f"{record['angle']:.0f}° between the axes; off the plane: {marks}", (0, 1), xycoords="axes fraction",
-        xytext=(0, 6), textcoords="offset points", fontsize=8, color=MUTED, annotation_clip=False,
+        "\n".join(words), (0, 1), xycoords="axes fraction", xytext=(0, 6), textcoords="offset points", fontsize=8,
+        color=MUTED, annotation_clip=False,
     ).set_in_layout(False)  # fmt: skip
 
 
@@ -212,9 +215,12 @@ def _sentence(record: Record, columns: Sequence[Mapping[str, Any]]) -> str:
         values = _values(record, column["key"])
         if np.isfinite(values).any():
             y, x = np.unravel_index(int(np.nanargmin(values)), values.shape)
-            best = f"{short(float(values[y, x]))} at x {record['xs'][x]:.2f}, y {record['ys'][y]:.2f}"
+            best = f"{short(float(values[y, x]))} at x {fixed(record['xs'][x], 2)}, y {fixed(record['ys'][y], 2)}"
             parts.append(f"lowest {_distance(column)} {best}")
-    marks = [f"{m['label']} at x {m['x']:.2f}, y {m['y']:.2f}, {m['residual']:.0%} off it" for m in record["marks"]]
+    marks = [
+        f"{m['label']} at x {fixed(m['x'], 2)}, y {fixed(m['y'], 2)}, {m['residual']:.0%} off it"
+        for m in record["marks"]
+    ]
     return f"{_title(record)}: {'; '.join(parts)}; {'; '.join(marks)}."
 
 

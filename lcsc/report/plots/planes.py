@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lcsc.report.drawing import Plot
+from lcsc.report.numbers import fixed
 from lcsc.report.plots import brief_number
 from lcsc.report.style import Look
 
@@ -57,7 +58,7 @@ def _mark(mark: Record, record: Record, keys: Sequence[str], look: Look) -> dict
     x = min(max(mark["x"], record["xs"][0]), record["xs"][-1])
     y = min(max(mark["y"], record["ys"][0]), record["ys"][-1])
     beyond = (x, y) != (mark["x"], mark["y"])
-    words = f"at x {mark['x']:.2f}, y {mark['y']:.2f}, {mark['residual']:.0%} off the plane"
+    words = f"at x {fixed(mark['x'], 2)}, y {fixed(mark['y'], 2)}, {mark['residual']:.0%} off the plane"
     return {
         "label": mark["label"],
         "colour": look.colour,
