@@ -22,8 +22,9 @@ function clipped(text, length) {
 }
 
 // A picture of Observable Plot in the page's type, hidden from screen readers, which have words in its place.
+// The margin at the top keeps an axis's name clear of its uppermost number.
 function picture(options) {
-  const svg = Plot.plot({ ...options, style: { fontFamily: "inherit", fontSize: "13px", overflow: "visible" } });
+  const svg = Plot.plot({ marginTop: 30, ...options, style: { fontFamily: "inherit", fontSize: "13px", overflow: "visible" } });
   svg.setAttribute("aria-hidden", "true");
   return svg;
 }

@@ -53,7 +53,7 @@ PLOTS.courses = ({ panels, seconds, unit }, redraw) => {
     const lineLabels = width >= 560;
     const svg = picture({
       width,
-      height: Math.max(260, Math.min(380, width * 0.55)),
+      height: lineLabels ? Math.min(390, width * 0.55) : 320, // so that labels of lines that are close do not meet
       marginLeft: 52,
       marginRight: lineLabels ? 200 : 16,
       marginBottom: 42,

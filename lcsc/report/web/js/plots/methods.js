@@ -4,7 +4,9 @@ PLOTS.methods = ({ unit, columns, methods }) => {
 
   const drawColumn = (column, place, width, withLabels) => {
     const narrow = width < 460;
-    const letters = narrow ? 20 : 36;
+    const letters = narrow ? 17 : 36;
+    // On a phone there is room for what tells searches apart.
+    const name = (row) => clipped(narrow ? row.label.replace(/^LCSC \((.+)\)$/, "$1") : row.label, letters);
     const rows = methods.map((method, y) => ({ ...method, ...method.values[place], y, x: method.values[place].mean }));
     rows.forEach((row) => {
       row.title = `${row.label}\n${row.words}`;
@@ -36,7 +38,7 @@ PLOTS.methods = ({ unit, columns, methods }) => {
           const right = { ...type, frameAnchor: "right", textAnchor: "start", dx: 10 };
           const found = [Plot.text(some, { ...right, text: narrow ? "ratio" : "short" })];
           if (withLabels) {
-            found.push(Plot.text(some, { ...type, frameAnchor: "left", textAnchor: "start", dx: 6 - labelWidth, text: (row) => clipped(row.label, letters) }));
+            found.push(Plot.text(some, { ...type, frameAnchor: "left", textAnchor: "start", dx: 6 - labelWidth, text: name }));
           }
           return found;
         }),
