@@ -283,3 +283,42 @@ def write_timings(folder: Path, searches: Sequence[str]) -> list[Path]:
         }  # fmt: skip
         write_json(paths[-1], record, kind="timing")
     return paths
+
+
+def write_landscape(folder: Path, name: str = "raw", *, run: str = "digits", gap: bool = False) -> Path:
+    """A landscape of ``run`` below ``folder``: bowls with their bottom at x 0.6, y 0.4; ``gap``: a point has none.
+
+    The last checkpoint stands on a corner, the average on the plane, and the search beyond the frame.
+    """
+    places = np.linspace(-0.5, 1.5, 11).round(6).tolist()
+    distances: dict[str, list[list[float | None]]] = {
+        key: [[bottom * (1 + 3 * ((x - 0.6) ** 2 + (y - 0.4) ** 2)) for x in places] for y in places]
+        for key, bottom in (("cnn/held-out", 60.0), ("mlp/held-out", 30.0))
+    }
+    if gap:
+        distances["mlp/held-out"][0][0] = None
+    marks = [
+        ("last", "Last checkpoint", 0.0, 1.0, 0.0),
+        ("ema", "Best EMA (EMA 0.97)", 0.5, 0.5, 0.25),
+        ("evolution", "LCSC (evolution)", 2.4, -0.3, 0.8),
+    ]
+    record = {
+        "run": run, "name": name, "checkpoints": "raw", "rate": None, "images": 2000, "bank": "aa" * 32,
+        "corners": [{"step": step, "coefficients": searched_row(step)} for step in (1100, 1500, 2000)],
+        "lengths": [2.0, 3.0], "angle": 72.4, "xs": places, "ys": places, "distances": distances,
+        "marks": [
+            {
+                "name": mark, "label": label, "x": x, "y": y, "residual": residual,
+                "distances": {"cnn/held-out": 75.0 + place, "mlp/held-out": 41.5 + place},
+            }
+            for place, (mark, label, x, y, residual) in enumerate(marks)
+        ],
+        "columns": [
+            {"key": f"{extractor}/held-out", "extractor": extractor, "searched": extractor == "cnn"}
+            for extractor in ("cnn", "mlp")
+        ],
+        "protocols": dict.fromkeys(distances, "ab" * 32),
+    }  # fmt: skip
+    path = folder / "landscapes" / f"{name}.json"
+    write_json(path, record, kind="landscape")
+    return path

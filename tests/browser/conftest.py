@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from report_records import make_run
+from report_records import make_run, write_landscape
 
 from lcsc.report import make_report
 
@@ -37,11 +38,12 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def report_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of a run with rows for groups, fresh noise and a distance of its own."""
+    """Of a run with rows for groups, fresh noise, a distance of its own, and two landscapes, one of them with a gap."""
     folder = tmp_path_factory.mktemp("report")
     searches = ("evolution", "gradient-tensor", "gradient-pixels")
     inputs = make_run(folder / "run", searches=searches, groups=6, fresh=searches[2:], own=searches[2:])
-    make_report(inputs, folder / "report.html", folder / "figures")
+    landscapes = [write_landscape(folder / "run", name, gap=name == "late") for name in ("early", "late")]
+    make_report(replace(inputs, landscapes=landscapes), folder / "report.html", folder / "figures")
     return folder / "report.html"
 
 
