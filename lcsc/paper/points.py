@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from lcsc.errors import InputError
 from lcsc.paper.records import Records
+from lcsc.progress import logger
 from lcsc.report.headline import HELD_OUT
 from lcsc.report.records import Column, Evaluation
 
@@ -64,12 +65,15 @@ def read_points(points: Sequence[Mapping[str, Any]], records: Records) -> list[P
 def series_of(
     points: Sequence[Point], methods: Sequence[str], labels: Mapping[str, str] | None = None
 ) -> dict[tuple[str, Role], Series]:
-    """The lines of a figure, by method and extractor; methods that nothing measured are left out.
+    """The lines of a figure, by method and extractor; methods that nothing measured are left out, with a warning.
 
     ``labels`` are the figure's own words for some methods.
     """
     found = {(method, role): make_series(points, method, role) for role in ROLES for method in methods}
     known = {key: one for key, one in found.items() if one is not None}
+    for method in methods:
+        if all((method, role) not in known for role in ROLES):
+            logger.warning("figures: no point has %r in all its runs; the figure is drawn without it", method)
     return {key: replace(one, label=(labels or {}).get(one.method, one.label)) for key, one in known.items()}
 
 
@@ -107,6 +111,11 @@ def make_series(points: Sequence[Point], method: str, role: Role) -> Series | No
             xs.append(point.x)
             rows.append(tuple(m.columns[key].mean for m, key in zip(found, keys, strict=True)))
             labels += [m.label for m in found]
+        elif found and role == ROLES[0]:  # once for both extractors
+            logger.warning(
+                "figures: %d of %d runs at %s have %r; that point is left out of its line, make the other runs with it",
+                len(found), len(point.evaluations), point.x, method,
+            )  # fmt: skip
     return Series(method, _common(labels), tuple(xs), tuple(rows)) if xs else None
 
 

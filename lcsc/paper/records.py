@@ -50,12 +50,26 @@ class RunRecords:
         return sum(read_timing(path).seconds for path in self._timings(pattern))
 
     def search_seconds(self, search: str) -> float:
-        """What the rounds of a search took, and choosing among its finalists."""
+        """What all rounds of a search took, and choosing among its finalists."""
+        self._require_all_rounds(search)
         return self.seconds(_rounds(search)) + self.seconds(f"select-{search}")
 
     def workers(self, search: str) -> int:
         """How many workers shared the scores of a search; the fewest that a round had."""
         return min(int(read_json(path, kind="timing")["workers"]) for path in self._timings(_rounds(search)))
+
+    def _require_all_rounds(self, search: str) -> None:
+        """Refuse timings that are not of all evaluations of a search: its seconds would silently lack those of some."""
+        path = self.folder / "search" / search / "selection.json"
+        expected = int(read_json(path, kind="selection")["evaluations"])
+        paths = self._timings(_rounds(search))
+        found = sum(read_timing(each).evaluations for each in paths)
+        if found != expected:
+            raise InputError(
+                f"{self.folder / 'timings'}: {', '.join(each.name for each in paths)}: found {found:,} evaluations, "
+                f"expected {expected:,} as in {path}; a round's timing is missing, or of another search: remove the "
+                "search's generations and make the run again"
+            )
 
     def _timings(self, pattern: str) -> list[Path]:
         paths = sorted((self.folder / "timings").glob(f"{pattern}.json"))

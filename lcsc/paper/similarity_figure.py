@@ -79,11 +79,23 @@ def draw(name: str, spec: Mapping[str, Any], found: Found, labels: Sequence[str]
             f"{spec['title']}: 1 for the same; medians of {len(spec['runs'])} training seeds. Cosines of coefficients' "
             "differences from the uniform average (means over groups of weights) and of weights' differences from the "
             "checkpoints' mean. Images: 1 − E|x − y|² on the same noise over that on any noise, 0 for unrelated ones."
+            f"{_empty_words(labels, cells)}"
         ),
         svg=svg_text(figure, name, alt),
         data=Data(HEADER, tuple(_rows(spec["runs"], found))),
     )
     return drawing, png_bytes(figure)
+
+
+def _empty_words(labels: Sequence[str], cells: Mapping[What, Cells]) -> str:
+    """Which methods have nothing to be compared by in some run: an average from a file has no coefficients."""
+    names = [
+        f"{label} ({what})"
+        for what, rows in cells.items()
+        for place, label in enumerate(labels)
+        if rows[place][place] is None
+    ]
+    return f" Empty, since a run has none: {', '.join(names)}." if names else ""
 
 
 def _two_digits(value: float) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from lcsc.config.figures import runs_of
 from lcsc.errors import InputError
+from lcsc.progress import logger
 from lcsc.report.drawing import Data
 from lcsc.report.numbers import duration
 
@@ -24,13 +25,21 @@ PARTS: Mapping[str, tuple[str, ...]] = {  # by the beginnings of the jobs' names
 
 @dataclass
 class Times:
-    """Seconds of jobs by part; jobs run side by side where there are cores."""
+    """Seconds of jobs by part; jobs run side by side where there are cores. ``unknown`` runs have no times."""
 
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
 
+    unknown: int = 0
+
     def add(self, folder: Path) -> None:
-        """Add the jobs measured in ``folder``."""
-        for path in sorted(folder.glob("*.tsv")):
+        """Add the jobs measured in ``folder``; a warning says where there are none."""
+        paths = sorted(folder.glob("*.tsv"))
+        if not paths:
+            self.unknown += 1
+            logger.warning(
+                "%s: found no times of jobs, which the workflow measures; the page's table lacks them", folder
+            )
+        for path in paths:
             part = next((part for part, names in PARTS.items() if path.name.startswith(names)), "other")
             self.seconds[part] += seconds_of(path)
 
@@ -72,6 +81,7 @@ def times_data(found: Iterator[tuple[str, int, Times]]) -> Data:
     total, rows = Times(), []
     for name, new, times in found:
         rows.append(_row(name, f"{new}" if new else "–", times))
+        total.unknown += times.unknown
         for part, seconds in times.seconds.items():
             total.seconds[part] += seconds
     rows.append(_row("together", "", total))
@@ -80,4 +90,5 @@ def times_data(found: Iterator[tuple[str, int, Times]]) -> Data:
 
 def _row(name: str, new: str, times: Times) -> tuple[str, ...]:
     values = [*times.seconds.values(), sum(times.seconds.values())]
-    return name, new, *(duration(value) if value else "–" for value in values)
+    new += f" ({times.unknown} without times)" if times.unknown else ""
+    return name, new.strip(), *(duration(value) if value else "–" for value in values)

@@ -19,20 +19,32 @@ def seconds_of_searches(paths: Sequence[Path], timings: Sequence[Timing]) -> dic
     """Seconds of scoring up to each evaluation, by search; those without a whole journal are left out, with a warning.
 
     ``paths`` are generations of all searches. Seconds are counted as :mod:`lcsc.traces` does: as if all workers had
-    shared the scores by value evenly. ``timings`` say how many workers a search had.
+    shared the scores by value evenly. ``timings`` say how many workers a search had; one without is left out, too.
     """
     found = {}
     for folder, own in groupby(paths, key=lambda path: path.parent):
-        if not (folder / "journal").is_dir():
-            continue
         chain = list(own)
         search = str(read_json(chain[0], kind="generation")["search"])
-        workers = min((one.workers for one in timings if one.step == f"search-{search}"), default=1)
         try:
-            found[search] = _elapsed(chain, workers)
+            found[search] = _elapsed(chain, _workers(search, folder, timings))
         except InputError as error:
             logger.warning("the report shows no seconds of the search %s: %s", search, error)
     return found
+
+
+def _workers(search: str, folder: Path, timings: Sequence[Timing]) -> int:
+    """The fewest workers that a round of the search had; :class:`InputError` where no journal or timing stands."""
+    if not (folder / "journal").is_dir():
+        raise InputError(
+            f"{folder / 'journal'}: not found, expected the search's journal; bring it back, or search again"
+        )
+    found = [one.workers for one in timings if one.step == f"search-{search}"]
+    if not found:
+        raise InputError(
+            f"--timings: found none of 'search-{search}', expected those of its rounds, which say how many workers "
+            "shared its scores; give them"
+        )
+    return min(found)
 
 
 def _elapsed(paths: Sequence[Path], workers: int) -> list[float]:

@@ -66,12 +66,18 @@ def draw(
         name=NAME,
         title="Convergence of the search" if len(traces) == 1 else "Convergence of the searches",
         alt=alt,
-        caption=caption(baselines, panels),
+        caption=caption(baselines, panels) + _untimed(traces, seconds or {}, labels),
         svg=svg_text(figure, NAME, alt, tips),
         plot=courses.plot(panels, selections, counts, labels, looks, seconds or {}),
         data=candidate_data(traces, generations, {one.search: p.extractor for p in panels for one in p.traces}),
         details=generation_data(traces, detail_labels(panels, labels)),
     )
+
+
+def _untimed(traces: Sequence[Trace], seconds: Mapping[str, Sequence[float]], labels: Mapping[str, str]) -> str:
+    """Why there is no choice of seconds in the page, where some journal is gone: all searches need theirs."""
+    names = [fit(labels[search]) for search in courses.untimed(traces, seconds)]
+    return f" Not shown against seconds: no whole journal of {', '.join(names)}." if names else ""
 
 
 def _draw_search(axes: Axes, one: Trace, look: Look, label: str) -> None:

@@ -33,7 +33,7 @@ def plot(
 
     Against seconds only where all searches have them.
     """
-    timed = bool(seconds) and all(len(seconds.get(t.search, ())) == len(t.scores) for p in panels for t in p.traces)
+    timed = bool(seconds) and not untimed([one for panel in panels for one in panel.traces], seconds)
     known = seconds if timed else {}
     return Plot(
         "courses",
@@ -43,6 +43,11 @@ def plot(
             "panels": [_panel(panel, selections, counts, labels, looks, known, len(panels) > 1) for panel in panels],
         },
     )
+
+
+def untimed(traces: Sequence[Trace], seconds: Seconds) -> list[str]:
+    """The searches whose evaluations' seconds are not all known."""
+    return [one.search for one in traces if len(seconds.get(one.search, ())) != len(one.scores)]
 
 
 def _panel(
