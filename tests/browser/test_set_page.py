@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from report_records import make_run
+from report_records import make_run, write_landscape
 from test_paper import CLAIM, RUNS, SPEC
 
 from lcsc.cli import main
@@ -14,11 +14,14 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="session")
 def report_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of claims and figures over four runs; it takes the place of the report of one."""
+    """The page of claims, figures over four runs and a landscape; it takes the place of the report of one."""
     folder = tmp_path_factory.mktemp("set")
     for run, about in RUNS.items():
         make_run(folder / run, run=run, factor=1000 / about["steps"])
-    figures = {"cost": SPEC, "again": {**SPEC, "title": "<b>Again</b>"}}
+    first = next(iter(RUNS))
+    write_landscape(folder / first, run=first)
+    planes = {"kind": "landscape", "title": "Planes", "landscapes": [[first, "raw"]]}
+    figures = {"cost": SPEC, "again": {**SPEC, "title": "<b>Again</b>"}, "planes": planes}
     settings = json.dumps({"figures": figures, "claims": [CLAIM], "runs": RUNS})
     assert main(["figures", "--settings", settings, "--results", str(folder), "--output", str(folder / "figures")]) == 0
     return folder / "figures" / "report.html"
@@ -26,7 +29,7 @@ def report_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_figure_is_drawn_and_names_are_text(opened):
     page = opened()
-    assert page.locator("[data-plot].is-live .stage svg").count() == 2 * 2  # figures, extractors
+    assert page.locator("[data-plot='lines'].is-live .stage svg").count() == 2 * 2  # figures, extractors
     assert "<b>Again</b>" in page.locator("#figure-again h2").inner_text()
     assert page.locator(".claims tbody tr").count() == 1
     assert page.locator("#result .still svg").bounding_box()["width"] > 300
@@ -43,6 +46,17 @@ def test_keys_read_the_values_and_the_legend_hides_a_method(opened):
     assert "Training steps: 1,000" in said
     page.locator("#figure-cost .legend button").first.click()
     assert dots.count() == before - 2  # two points of one method
+
+
+def test_a_landscape_is_drawn_and_keys_read_its_marks(opened):
+    page = opened()
+    figure = page.locator("#figure-planes [data-plot='landscape'].is-live")
+    assert figure.locator("[aria-label='contour'] path").count() > 20
+    figure.locator(".stage").focus()
+    page.keyboard.press("ArrowRight")
+    assert figure.locator("[role='status']").text_content().startswith("Last checkpoint, FD (mlp) 41.5")
+    page.keyboard.press("End")
+    assert figure.locator("[role='status']").text_content().startswith("Lowest on the grid: FD (mlp) 31.8")
 
 
 @pytest.mark.parametrize("width", [360, 1200])
