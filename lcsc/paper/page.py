@@ -16,7 +16,8 @@ from lcsc.report.assets import render
 from lcsc.report.compact import compact_drawings
 from lcsc.report.drawing import Data, Drawing
 from lcsc.report.headline import Headline
-from lcsc.report.page import Section, Snippet
+from lcsc.report.loading import Snippet
+from lcsc.report.page import Section
 
 LARGE = 400_000  # characters of a compact SVG from which a page holds the PNG in its place
 LEAD = ""  # the name of the picture at the top among the drawings

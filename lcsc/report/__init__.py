@@ -169,6 +169,7 @@ def _draw_all(run: _Run, best: str) -> tuple[dict[str, Drawing], Pair | None]:
 
 
 def _places(inputs: ReportInputs, evaluation: Evaluation) -> Places:
+    from lcsc.report.loading import native_file
     from lcsc.report.page import Places
 
     run = f"results/{evaluation.run}"
@@ -178,6 +179,7 @@ def _places(inputs: ReportInputs, evaluation: Evaluation) -> Places:
         merged=inputs.merged or f"{run}/export/merged.safetensors",
         recipe=inputs.recipe or f"{run}/export/recipe.json",
         configs=inputs.configs,
+        native=native_file(inputs.merged, inputs.bank) if inputs.merged and inputs.bank else None,
     )
 
 

@@ -11,6 +11,7 @@ from lcsc.report.assets import render
 from lcsc.report.compact import compact_drawings
 from lcsc.report.drawing import Drawing
 from lcsc.report.headline import Headline
+from lcsc.report.loading import NativeFile, Snippet, loading
 from lcsc.report.pairs import Pair
 from lcsc.report.records import Evaluation
 from lcsc.report.table_formats import html_table
@@ -29,7 +30,8 @@ SHORT_TITLES = {
 class Places:
     """Where the run's page, bank, merged checkpoint and recipe lie, as the reader should type them.
 
-    ``configs`` are the configuration files that the workflow was given, in their order.
+    ``configs`` are the configuration files that the workflow was given, in their order; ``native`` is the merged
+    checkpoint in the format of the run's own files, where it was exported in that, too.
     """
 
     page: str
@@ -37,6 +39,7 @@ class Places:
     merged: str
     recipe: str
     configs: Sequence[str] = ()
+    native: NativeFile | None = None
 
 
 @dataclass(frozen=True)
@@ -45,15 +48,6 @@ class Section:
 
     name: str
     short: str
-
-
-@dataclass(frozen=True)
-class Snippet:
-    """Lines to copy, with what is to be said of them."""
-
-    title: str
-    code: str
-    words: str = ""
 
 
 def html_page(
@@ -85,7 +79,7 @@ def html_page(
         comparison=pair,
         sections=sections,
         reproduction=reproduction(places),
-        loading=loading(places),
+        loading=loading(places.merged, places.native),
     )
 
 
@@ -105,13 +99,3 @@ def reproduction(places: Places) -> Sequence[Snippet]:
             f"lcsc merge --recipe {recipe} --bank {bank} --output {again}\ncmp {merged} {again}",
         ),
     ]
-
-
-def loading(places: Places) -> Sequence[Snippet]:
-    """Lines that load the merged checkpoint, by its container."""
-    if Path(places.merged).suffix == ".safetensors":
-        lines = ["from safetensors.torch import load_file", f"weights = load_file({places.merged!r})"]
-    else:
-        lines = ["import torch", f"weights = torch.load({places.merged!r}, weights_only=True)"]
-    code = "\n\n".join([lines[0], f"{lines[1]}\nnetwork.load_state_dict(weights)"])
-    return [Snippet("Load it into your own network", code)]
