@@ -1,5 +1,7 @@
 """What a reader does with a run's report in a real browser: look, point, type, drag, print, read it on a phone."""
 
+import re
+
 import pytest
 
 pytestmark = pytest.mark.browser
@@ -110,6 +112,25 @@ def test_dark_mode_is_dark(opened):
     light = opened(color_scheme="light").evaluate("getComputedStyle(document.body).backgroundColor")
     levels = [sum(int(value) for value in colour[4:-1].split(",")) for colour in (dark, light)]
     assert levels[0] < 200 < 600 < levels[1]
+
+
+@pytest.mark.parametrize(("width", "sections"), [(718, "section:not(#guards)"), (1046, "#guards")])
+def test_nothing_is_cut_off_on_paper(opened, width, sections):
+    """An A4 sheet less its margins, in CSS pixels; the guards' many columns get one across."""
+    page = opened(viewport={"width": width, "height": 1000})
+    page.emulate_media(media="print")
+    inner = ":is(table, figure, .still svg, .still img, pre, .comparison)"
+    rights = page.locator(f"{sections} {inner}").evaluate_all(
+        "found => found.filter((one) => one.checkVisibility()).map((one) => one.getBoundingClientRect().right)"
+    )
+    assert len(rights) > 0
+    assert max(rights) <= width
+
+
+def test_the_guards_are_printed_across(opened):
+    sizes = re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", opened().pdf(format="A4", prefer_css_page_size=True))
+    across = [float(wide) > float(tall) for wide, tall in sizes]
+    assert 1 <= sum(across) < len(across)
 
 
 def test_print_and_readers_without_scripts_get_the_pictures(opened):
