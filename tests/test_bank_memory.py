@@ -29,6 +29,18 @@ def test_blocks_are_whole_tiles_within_their_bytes(count: int, differences: bool
     assert columns == memory.COLUMNS or size * 2 * columns > memory.BLOCK_BYTES
 
 
+@pytest.mark.parametrize("differences", [False, True])
+@pytest.mark.parametrize("threads", [2, 3, 16])
+@pytest.mark.parametrize("count", [1, 50, 200, 1000, 5000])
+def test_blocks_of_several_threads_take_no_more_than_two(count: int, threads: int, differences: bool) -> None:
+    readers = memory.readers(count, differences, threads)
+    assert 2 <= readers <= threads
+    columns = memory.block_columns(count, differences, readers)
+    assert columns % memory.TILE == 0
+    block = (5 if differences else 4) * count * columns
+    assert readers * block <= 2 * memory.BLOCK_BYTES or (readers, columns) == (2, memory.TILE)
+
+
 def test_a_bank_is_kept_where_it_takes_no_more_than_it_may(tmp_path: Path) -> None:
     bank = make_bank(tmp_path)
     size = memory.resident_bytes(bank.K, bank.P)

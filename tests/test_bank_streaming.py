@@ -15,7 +15,7 @@ from runs import make_bank
 
 from lcsc.bank import Bank
 from lcsc.bank import combination as module
-from lcsc.bank.blocks import read_ahead, tiles_of
+from lcsc.bank.blocks import Block, read_ahead, tiles_of
 from lcsc.bank.combination import combine
 from lcsc.bank.combination_gradient import coefficient_gradient
 from lcsc.bank.extents import Extents
@@ -161,6 +161,32 @@ def test_a_segment_that_is_cut_while_it_is_read_is_one_error(tmp_path: Path) -> 
         list(blocks)
     assert "\n" not in str(error.value)
     assert threading.active_count() == before
+
+
+def test_threads_that_read_apart_raise_one_error_and_end(tmp_path: Path) -> None:
+    bank = grown(tmp_path, {"a": (5 * 65_536,)}, [2, 1], "float32")
+
+    def cut(block: Block) -> None:
+        with (bank.path / "segment-0001.h5").open("r+b") as file:
+            file.truncate(3 * 4 * 65_536)
+
+    before = threading.active_count()
+    with pytest.raises(InputError, match=r"segment-0001\.h5: cannot be read \(.*\); collect it again"):
+        bank.each(cut, threads=2)
+    assert threading.active_count() == before
+
+
+def test_threads_that_read_apart_do_so_at_once(tmp_path: Path) -> None:
+    bank = grown(tmp_path, {"a": (4 * 65_536,)}, [3], "differences")
+    together, expected = threading.Barrier(2, timeout=10), bank.resident().weights
+    found = np.full_like(expected, np.nan)
+
+    def work(block: Block) -> None:
+        together.wait()
+        found[:, block.columns] = block.weights
+
+    bank.each(work, threads=2)
+    assert found.tobytes() == expected.tobytes()
 
 
 def test_leaving_early_closes_all(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ module hold no open files: several threads may read one bank at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lcsc.bank.blocks import Block, read_ahead
+from lcsc.bank.blocks import Block, on_threads, read_ahead, read_apart
 from lcsc.bank.index import INDEX, Index, Storage, StoredCheckpoint, StoredSegment, TensorEntry, read_index
-from lcsc.bank.memory import COLUMNS, block_columns, fits
+from lcsc.bank.memory import COLUMNS, block_columns, fits, readers
 from lcsc.bank.reading import OpenSegment, open_segment
 from lcsc.bank.segments import allow_open_files, check_hash, check_size
 from lcsc.checkpoints.names import strip_prefix
 from lcsc.errors import InputError
 from lcsc.hdf5_files import own_dataset
 
-# A resident bank's blocks cost nothing: threads share each, and should have enough to do.
+# A resident bank's blocks cost nothing.
 _RESIDENT_COLUMNS = 16 * COLUMNS
+# Parts of a resident bank for each thread: one that the system holds up leaves its last ones to the others.
+_SHARES = 4
 
 __all__ = ["Bank", "ResidentBank", "StoredCheckpoint", "StoredSegment", "TensorEntry"]
 
@@ -102,6 +104,23 @@ class Bank:
         A block is valid until the next one is asked for.
         """
         wanted = columns or block_columns(self.K, self.storage == "differences")
+        with self._filling() as fill:
+            yield from read_ahead(fill, self.K, self.P, wanted)
+
+    def each(self, work: Callable[[Block], None], threads: int = 1) -> None:
+        """``work`` on blocks that make up all weights; several ``threads`` take and read them apart, in any order."""
+        if threads == 1:
+            for block in self.stream():
+                work(block)
+            return
+        differences = self.storage == "differences"
+        count = readers(self.K, differences, threads)
+        with self._filling() as fill:
+            read_apart(fill, (self.K, self.P), block_columns(self.K, differences, count), work, count)
+
+    @contextmanager
+    def _filling(self) -> Iterator[Callable[[NDArray[np.float32], int, int], None]]:
+        """What fills a buffer [K, width] with the columns from a start to a stop, of all segments, which are open."""
         allow_open_files(self.path, len(self._index.segments))
         with ExitStack() as stack:
             segments = [stack.enter_context(self._opened(number)) for number in range(len(self._index.segments))]
@@ -110,7 +129,7 @@ class Bank:
                 for segment in segments:
                     segment.fill(buffer, start, stop)
 
-            yield from read_ahead(fill, self.K, self.P, wanted)
+            yield fill
 
     def blocks(self, columns: int | None = None) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """:meth:`stream` as pairs: (slice of the P columns, float32 [K, width]), valid until the next is asked for."""
@@ -215,6 +234,14 @@ class ResidentBank(Bank):
         width = columns or _RESIDENT_COLUMNS
         for start in range(0, self.P, width):
             yield Block(slice(start, min(start + width, self.P)), self.weights, start)
+
+    def each(self, work: Callable[[Block], None], threads: int = 1) -> None:
+        """``work`` on all weights; several ``threads`` share them."""
+        whole = Block(slice(0, self.P), self.weights, 0)
+        if threads == 1:
+            work(whole)
+        else:
+            on_threads(work, whole.shares(_SHARES * threads), threads)
 
     def checkpoint(self, k: int) -> NDArray[np.float32]:
         """A copy of the weights of checkpoint ``k``, float32 [P]."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 # Columns start to stop, which take one row of coefficients.
 Run = tuple[int, int, int]
+T = TypeVar("T")
 
 _local = threading.local()
 
@@ -73,6 +75,42 @@ def read_ahead(
             block = pending.result()
             pending = reader.submit(read, number) if number < len(starts) else None
             yield block
+
+
+def read_apart(
+    fill: Callable[[NDArray[np.float32], int, int], None],
+    weights: tuple[int, int],
+    columns: int,
+    work: Callable[[Block], None],
+    threads: int,
+) -> None:
+    """``work`` on blocks of ``columns`` columns of ``weights`` [K, P], each read by the thread that works on it.
+
+    ``fill`` is as for :func:`read_ahead`. ``threads`` blocks are in memory.
+    """
+    checkpoints, parameters = weights
+    width = min(columns, parameters)
+    free: SimpleQueue[NDArray[np.float32]] = SimpleQueue()
+    for _ in range(threads):
+        free.put(np.empty((checkpoints, width), np.float32))
+
+    def read(start: int) -> None:
+        buffer, stop = free.get(), min(start + width, parameters)
+        try:
+            fill(buffer, start, stop)
+            work(Block(slice(start, stop), buffer, 0))
+        finally:
+            free.put(buffer)
+
+    on_threads(read, range(0, parameters, max(width, 1)), threads)
+
+
+def on_threads(work: Callable[[T], None], items: Iterable[T], threads: int) -> None:
+    """``work`` on all ``items``, which ``threads`` threads take one after the other; raises the first error."""
+    # A thread of its own has PyTorch's default number of threads, not the caller's.
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(torch.get_num_threads(),)) as pool:
+        for _ in pool.map(work, items):
+            pass
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,6 @@ coefficients that pick one checkpoint give it bit for bit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -64,12 +62,7 @@ def combine(
                 part = tile.within(piece)
                 _combine_piece(rows[piece[2]], tile.weights[:, part], base[part], differences[:, part], merged, piece)
 
-    with ThreadPoolExecutor(threads) if threads > 1 else nullcontext() as pool:
-        for block in bank.stream():
-            if pool is None:
-                work(block)
-            else:
-                list(pool.map(work, block.shares(threads)))
+    bank.each(work, threads)
     return merged
 
 

@@ -32,15 +32,25 @@ def streamed_bytes(candidates: int, parameters: int, checkpoints: int = 1) -> in
     return 4 * candidates * parameters + 2 * max(BLOCK_BYTES, 6 * checkpoints * TILE)
 
 
-def block_columns(checkpoints: int, differences: bool = False) -> int:
-    """Columns of a block of K checkpoints: whole tiles, a chunk at most, within ``BLOCK_BYTES``.
+def block_columns(checkpoints: int, differences: bool = False, blocks: int = 2) -> int:
+    """Columns of a block of K checkpoints: whole tiles, a chunk at most; ``blocks`` of them take 2 ``BLOCK_BYTES``.
 
     Checkpoints stored as float16 ``differences`` take 2 bytes more for each weight while they are decoded.
     """
     columns = COLUMNS
-    while columns > TILE and (5 if differences else 4) * checkpoints * columns > BLOCK_BYTES:
+    while columns > TILE and blocks * _weight_bytes(differences) * checkpoints * columns > 2 * BLOCK_BYTES:
         columns //= 2
     return columns
+
+
+def readers(checkpoints: int, differences: bool, threads: int) -> int:
+    """How many of ``threads`` may have a block of their own: where a single tile is too large, two."""
+    tile = _weight_bytes(differences) * checkpoints * TILE
+    return min(threads, max(2, 2 * BLOCK_BYTES // tile))
+
+
+def _weight_bytes(differences: bool) -> int:
+    return 5 if differences else 4
 
 
 def fits(checkpoints: int, parameters: int, allowed: int | None = None) -> bool:

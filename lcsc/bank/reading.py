@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,13 +30,13 @@ class OpenSegment:
         self._differences = differing
         self._units = np.asarray(file["units"]) if self._differences else np.empty((0, 0), np.float32)
         self._rows = {name: Extents(file[name]) for name in ("weights", "differences") if name in file}
-        self._weights, self._bits = np.empty((0, 0), np.float32), np.empty((0, 0), np.uint16)
+        self._local = threading.local()
 
     def fill(self, buffer: NDArray[np.float32], start: int, stop: int) -> None:
         """Columns ``start`` to ``stop`` of the segment's checkpoints into their rows of ``buffer`` [K, width].
 
-        Rows of the segments before stand there already: differences may be taken from them. Raises
-        :class:`InputError` where the file cannot be read.
+        Rows of the segments before stand there already: differences may be taken from them. Several threads may
+        fill buffers of their own at once. Raises :class:`InputError` where the file cannot be read.
         """
         width = stop - start
         try:
@@ -48,19 +49,26 @@ class OpenSegment:
             raise InputError(f"{self.path}: cannot be read ({reason_of(error)}); collect it again") from error
 
     def _decode(self, buffer: NDArray[np.float32], start: int, stop: int) -> None:
-        width, whole = stop - start, self._count - self._differences
-        if self._bits.shape[1] < width:
-            self._weights = np.empty((whole, width), np.float32)
-            self._bits = np.empty((self._differences, width), np.uint16)
-        for name, memory in (("weights", self._weights), ("differences", self._bits)):
+        width = stop - start
+        weights, bits = (memory[:, :width] for memory in self._memory(width))
+        for name, memory in (("weights", weights), ("differences", bits)):
             if len(memory):
-                self._rows[name].read(slice(0, len(memory)), start, memory[:, :width])
+                self._rows[name].read(slice(0, len(memory)), start, memory)
         for k, stored in self._places:
             if stored.base is None:
-                buffer[k, :width] = self._weights[stored.row, :width]
+                buffer[k, :width] = weights[stored.row]
             else:
-                bits, units = self._bits[stored.row, :width], self._units[stored.row]
-                differences.decode(bits, units, buffer[stored.base, :width], buffer[k, :width], start)
+                units = self._units[stored.row]
+                differences.decode(bits[stored.row], units, buffer[stored.base, :width], buffer[k, :width], start)
+
+    def _memory(self, width: int) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
+        """This thread's reused memory for whole checkpoints and for differences of at least ``width`` columns."""
+        found: tuple[NDArray[np.float32], NDArray[np.uint16]] | None = getattr(self._local, "memory", None)
+        if found is None or found[1].shape[1] < width:
+            whole = self._count - self._differences
+            found = np.empty((whole, width), np.float32), np.empty((self._differences, width), np.uint16)
+            self._local.memory = found
+        return found
 
     def add_to(self, vector: NDArray[np.float32], stored: StoredCheckpoint) -> None:
         """Turn ``vector`` [P], the weights of what a checkpoint of the segment is relative to, into its weights."""
