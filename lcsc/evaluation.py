@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from lcsc.extractors import Extractor
     from lcsc.generators import Generator
 
+# Flat weights [P], in memory or on a device.
+Weights = NDArray[Any] | torch.Tensor
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -107,6 +109,12 @@ def score_features(features: NDArray[np.float32], reference: Reference) -> tuple
     return (value, None) if math.isfinite(value) else (None, "the distance is not finite")
 
 
+def refused_weights(weights: Weights) -> str | None:
+    """Why ``weights`` make no images, None where they do."""
+    finite = weights.isfinite() if isinstance(weights, torch.Tensor) else np.isfinite(weights)
+    return None if finite.all() else "the combined weights are not finite"
+
+
 class Workers:
     """A pool of threads with a generator each; results do not depend on their number.
 
@@ -164,11 +172,12 @@ class Evaluator:
         """N, the number of images of one evaluation."""
         return self.noise.images
 
-    def score(self, weights: NDArray[np.float32]) -> Score:
+    def score(self, weights: Weights) -> Score:
         """The distance of the images that ``weights`` [P] make."""
         began = time.perf_counter()
-        if not np.isfinite(weights).all():
-            return Score(None, "the combined weights are not finite")
+        reason = refused_weights(weights)
+        if reason is not None:
+            return Score(None, reason)
         with self.workers.generator() as generator:
             generator.load(weights)
             (features,) = measure(generator, [self.extractor], self.noise, self.chunk)

@@ -25,7 +25,16 @@ from numpy.typing import NDArray
 
 from lcsc.data import quantise
 from lcsc.errors import InputError
-from lcsc.evaluation import Evaluator, Score, Workers, features_of, score_features, without_infinities
+from lcsc.evaluation import (
+    Evaluator,
+    Score,
+    Weights,
+    Workers,
+    features_of,
+    refused_weights,
+    score_features,
+    without_infinities,
+)
 from lcsc.generators.base import DifferentiableGenerator, Generator
 from lcsc.metrics.frechet import Reference
 from lcsc.metrics.frechet_gradient import Slopes, frechet_value_and_slopes
@@ -103,7 +112,7 @@ class GradientEvaluator:
         bounds = [min(chunks * part // PARTS * self.chunk, self.images) for part in range(PARTS + 1)]
         return list(pairwise(bounds))
 
-    def value_and_gradient(self, weights: NDArray[np.floating[Any]]) -> ScoredGradient:
+    def value_and_gradient(self, weights: Weights) -> ScoredGradient:
         """The distance of the images that ``weights`` [P] make, and its gradient in them, float64 [P]."""
         began = time.perf_counter()
 
@@ -122,7 +131,7 @@ class GradientEvaluator:
         reason = refused_gradient(gradient)
         return outcome(value, None, gradient) if reason is None else outcome(None, reason, None)
 
-    def features(self, weights: NDArray[np.floating[Any]], parts: Sequence[tuple[int, int]]) -> FeatureArray:
+    def features(self, weights: Weights, parts: Sequence[tuple[int, int]]) -> FeatureArray:
         """First pass: the features [n, D] of neighbouring ``parts``, without gradients; all workers share them."""
 
         def work(part: tuple[int, int]) -> FeatureArray:
@@ -147,7 +156,7 @@ class GradientEvaluator:
 
     def gradient(
         self,
-        weights: NDArray[np.floating[Any]],
+        weights: Weights,
         features: FeatureArray,
         slopes: Slopes,
         parts: Sequence[tuple[int, int]],
@@ -168,7 +177,7 @@ class GradientEvaluator:
         return total.value
 
     def _part_gradient(
-        self, weights: NDArray[np.floating[Any]], features: FeatureArray, slopes: Slopes, part: tuple[int, int]
+        self, weights: Weights, features: FeatureArray, slopes: Slopes, part: tuple[int, int]
     ) -> Float64Array:
         with self.workers.generator() as generator:
             generator.load(weights)
@@ -208,11 +217,6 @@ class GradientEvaluator:
     def _chunks(self, generator: Generator, part: tuple[int, int]) -> Iterator[tuple[int, Draw]]:
         for start in range(part[0], part[1], self.chunk):
             yield start, self.noise.chunk(start, min(start + self.chunk, part[1])).to(generator.device)
-
-
-def refused_weights(weights: NDArray[np.floating[Any]]) -> str | None:
-    """Why ``weights`` make no images, None where they do."""
-    return None if np.isfinite(weights).all() else "the combined weights are not finite"
 
 
 def refused_gradient(gradient: Float64Array) -> str | None:

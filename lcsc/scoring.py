@@ -13,7 +13,8 @@ import torch
 
 from lcsc import seeds
 from lcsc.bank import Bank
-from lcsc.bank.combination import combine
+from lcsc.bank.combination import combined
+from lcsc.bank.placement import placed
 from lcsc.dry_check import check_generator
 from lcsc.errors import InputError
 from lcsc.evaluation import Evaluator, Score, Workers
@@ -29,7 +30,7 @@ from lcsc.search.journal import Journal
 
 @dataclass(frozen=True)
 class Context:
-    """One run's bank (resident where it fits the memory) and generators under its scoring settings, on one device."""
+    """One run's bank (see :mod:`lcsc.bank.placement`) and generators under its scoring settings, on one device."""
 
     settings: Mapping[str, Any]
     bank: Bank
@@ -56,7 +57,7 @@ class Context:
         check_generator(first, bank, image_shape)
         workers = Workers(make, count if device.type == "cpu" else 1, int(settings["threads"]))
         shapes = tuple(tuple(map(int, shape)) for shape in first.noise_shapes)
-        return cls(settings, bank.kept(), workers, device, first.nfe, image_shape, shapes, first.classes)
+        return cls(settings, placed(bank, device), workers, device, first.nfe, image_shape, shapes, first.classes)
 
     def noise(self, purpose: seeds.Purpose, iteration: int, images: int) -> Noise:
         """The noise of one purpose and iteration for ``images`` samples."""
@@ -170,7 +171,7 @@ def score_candidates(
     def work(block: Sequence[Candidate]) -> list[Score]:
         known = [journal.get(candidate) if journal is not None else None for candidate in block]
         began = time.perf_counter()
-        weights = None if all(known) else combine(context.bank, _padded(block, size), groups)
+        weights = None if all(known) else combined(context.bank, _padded(block, size), groups)
         combining = (time.perf_counter() - began) / max(known.count(None), 1)
         scores = []
         for index, (candidate, found) in enumerate(zip(block, known, strict=True)):

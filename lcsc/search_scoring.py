@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lcsc.bank.combination import combine
+from lcsc.bank.combination import combined
 from lcsc.bank.combination_gradient import coefficient_gradient
 from lcsc.errors import LcscError
-from lcsc.evaluation import Evaluator, Score
+from lcsc.evaluation import Evaluator, Score, Weights
 from lcsc.gradients import GradientEvaluator
 from lcsc.groups import Groups
 from lcsc.scoring import Context, score_candidates
@@ -70,12 +70,9 @@ class SearchScoring:
             evaluator = replace(evaluator, noise=noise)
         return GradientEvaluator.of(evaluator)
 
-    def weights(self, candidate: Candidate) -> NDArray[np.float32]:
+    def weights(self, candidate: Candidate) -> Weights:
         """The weights [P] of one candidate."""
-        merged: NDArray[np.float32] = np.asarray(
-            combine(self.context.bank, candidate.coefficients[None], self.groups)[0]
-        )
-        return merged
+        return combined(self.context.bank, candidate.coefficients[None], self.groups)[0]
 
     def with_rows(self, score: Score, gradient: NDArray[np.float64]) -> Score:
         """``score`` with its gradient [G, K] from that in the weights [P]."""

@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lcsc.errors import InputError
-from lcsc.evaluation import Score
-from lcsc.gradients import PARTS, GradientEvaluator, refused_gradient, refused_weights
+from lcsc.evaluation import Score, refused_weights
+from lcsc.gradients import PARTS, GradientEvaluator, refused_gradient
 from lcsc.progress import Progress
 from lcsc.search.base import Candidate
 from lcsc.search.journal import Journal

@@ -6,13 +6,19 @@ refuses copies to the CPU, which are what makes a program wait for a GPU.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from on_gpu import SAMPLERS
-from tiny import SCORING, TinyRun
+from tiny import CPU, SCORING, TinyRun
 
+from lcsc.bank import Bank, ResidentBank, placement
+from lcsc.bank.combination import combined
+from lcsc.bank.device_bank import DeviceBank
+from lcsc.bank.memory import resident_bytes
 from lcsc.extractors import classifier, pixels, resizing
 from lcsc.generators import NetworkGenerator, build_generator
 from lcsc.gradients import StraightThrough
@@ -49,3 +55,33 @@ def test_extractors_and_their_gradients_stay_on_the_device(body: str) -> None:
     features = module(images)
     (slopes,) = torch.autograd.grad(features.sum(), images)
     assert features.device.type == slopes.device.type == "meta"
+
+
+def test_a_bank_that_fits_a_device_is_kept_and_combined_there(
+    tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bank = tiny_run.bank
+    size = resident_bytes(bank.K, bank.P)
+    logger = logging.getLogger("lcsc")
+    monkeypatch.setattr(logger, "propagate", True)
+    caplog.set_level(logging.DEBUG, logger="lcsc")
+    monkeypatch.setattr(placement, "device_bytes", lambda device: size)
+    found = placement.placed(bank, META)
+    assert isinstance(found, DeviceBank)
+    assert found.weights.device.type == "meta"
+    made = combined(found, np.full((3, 1, bank.K), 1 / bank.K))
+    assert isinstance(made, torch.Tensor)
+    assert (made.device.type, tuple(made.shape)) == ("meta", (3, bank.P))
+    monkeypatch.setattr(placement, "device_bytes", lambda device: size - 1)
+    assert isinstance(placement.placed(bank, META), ResidentBank)
+    monkeypatch.setattr(Bank, "kept", lambda bank: bank)
+    assert placement.placed(bank, META) is bank
+    ends = [record.getMessage().rpartition("GB, ")[2] for record in caplog.records]
+    assert ends == ["kept on meta and combined there", "kept in memory", "streamed at each pass"]
+
+
+def test_runs_on_the_cpu_keep_their_banks_as_ever(tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placement, "device_bytes", lambda device: 1 << 60)
+    assert isinstance(placement.placed(tiny_run.bank, CPU), ResidentBank)
+    monkeypatch.undo()
+    assert placement.device_bytes(META) == 0

@@ -190,7 +190,7 @@ def test_the_seconds_of_a_score_hold_its_share_of_the_combining(tiny_run, monkey
         time.sleep(0.3)
         return combine(*arguments)
 
-    monkeypatch.setattr("lcsc.scoring.combine", slow)
+    monkeypatch.setattr("lcsc.scoring.combined", slow)
     context = tiny_run.context()
     rows = [Candidate(np.full((1, context.bank.K), 1 / context.bank.K), "x")] * 2
     scores = score_candidates(context, evaluator(context, tiny_run, 10), rows)

@@ -8,31 +8,23 @@ coefficients that pick one checkpoint give it bit for bit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from lcsc.bank import Bank
 from lcsc.bank.blocks import Block, Run, runs_of, runs_within, tiles_of
-from lcsc.errors import InputError
+from lcsc.bank.coefficient_rows import Row, checked, row_of
+from lcsc.bank.device_bank import DeviceBank
 from lcsc.groups import Groups
 
 if TYPE_CHECKING:
     from lcsc.bank.fused import Product
 
 WORTH = 1 << 26  # values of a bank from which on compiling takes less time than it saves
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A group's coefficients of all candidates: factors [M, K], their sums [M, 1], (m, k) of pure picks."""
-
-    factors: NDArray[np.float64]
-    sums: NDArray[np.float64]
-    picks: tuple[tuple[int, int], ...]
 
 
 def combine(
@@ -43,11 +35,16 @@ def combine(
     ``groups`` says which row of coefficients each tensor takes; without it G is 1. One pass over the bank
     serves all candidates; ``threads`` share it, which changes no byte. The rounding of a matrix product depends on its
     shape: for the same bytes, give the same number of candidates each time. Sums too large for float32 become
-    infinite. Safe to call from several threads. Raises :class:`InputError` for a wrong shape and for coefficients
-    that are not finite.
+    infinite. Safe to call from several threads. A bank on a device is combined there. Raises :class:`InputError` for
+    a wrong shape and for coefficients that are not finite.
     """
-    values = _checked(bank, coefficients, groups)
-    rows = [_row(values[:, group, :]) for group in range(values.shape[1])]
+    if isinstance(bank, DeviceBank):
+        found: NDArray[np.float32] = bank.combined(coefficients, groups).cpu().numpy()
+        return found
+    values = checked(bank, coefficients, groups)
+    # A single row would go through another routine of the BLAS, which rounds otherwise: with a second one, a
+    # candidate comes out alike whether it stands alone or among others.
+    rows = [row_of(values[:, group, :], 2) for group in range(values.shape[1])]
     runs = runs_of(bank, None if groups is None else groups.runs)
     merged = np.empty((len(values), bank.P), np.float32)
     product = _product(bank.K, len(values)) if bank.K * bank.P >= WORTH else None
@@ -66,34 +63,15 @@ def combine(
     return merged
 
 
-def _checked(bank: Bank, coefficients: NDArray[np.float64], groups: Groups | None) -> NDArray[np.float64]:
-    values = np.asarray(coefficients, np.float64)
-    expected = (1 if groups is None else groups.G, bank.K)
-    if values.ndim != 3 or values.shape[1:] != expected:
-        shape, (rows, count) = list(values.shape), expected
-        raise InputError(
-            f"coefficients: found shape {shape}, expected [candidates, {rows} rows, {count} checkpoints] "
-            f"for the bank {bank.path}"
-        )
-    if not np.isfinite(values).all():
-        raise InputError("coefficients: found NaN or infinite values, expected finite numbers")
-    return values
-
-
-def _row(values: NDArray[np.float64]) -> _Row:
-    picks = [
-        (m, int(np.argmax(row == 1.0)))
-        for m, row in enumerate(values)
-        if np.count_nonzero(row) == 1 and np.any(row == 1.0)
-    ]
-    # A single row would go through another routine of the BLAS, which rounds otherwise: with a second one, a
-    # candidate comes out alike whether it stands alone or among others.
-    padded = values if len(values) > 1 else np.concatenate([values, np.zeros_like(values)])
-    return _Row(np.ascontiguousarray(padded), padded.sum(axis=1, keepdims=True), tuple(picks))
+def combined(
+    bank: Bank, coefficients: NDArray[np.float64], groups: Groups | None = None
+) -> NDArray[np.float32] | torch.Tensor:
+    """As :func:`combine`, but what a bank on a device makes stays there, a tensor."""
+    return bank.combined(coefficients, groups) if isinstance(bank, DeviceBank) else combine(bank, coefficients, groups)
 
 
 def _combine_piece(
-    row: _Row,
+    row: Row,
     weights: NDArray[np.float32],
     base: NDArray[np.float64],
     differences: NDArray[np.float64],
@@ -114,7 +92,7 @@ def _multiply(
     block: Block,
     runs: Sequence[Run],
     base_row: int,
-    rows: Sequence[_Row],
+    rows: Sequence[Row],
     merged: NDArray[np.float32],
     product: Product,
 ) -> None:

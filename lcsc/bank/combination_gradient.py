@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lcsc.bank import Bank
 from lcsc.bank.blocks import tiles
+from lcsc.bank.device_bank import DeviceBank
 from lcsc.errors import InputError
 from lcsc.groups import Groups
 
@@ -22,10 +23,12 @@ def coefficient_gradient(
     """The gradient in the coefficients, float64 [G, K], from that in the merged weights, ``weights_gradient`` [P].
 
     ``groups`` says which row of coefficients each tensor takes; without it G is 1. One pass over the bank, a tile
-    in memory; safe to call from several threads. Raises :class:`InputError` for a wrong shape and for a gradient
-    that is not finite.
+    in memory; safe to call from several threads. A bank on a device does it there. Raises :class:`InputError` for a
+    wrong shape and for a gradient that is not finite.
     """
     slopes = _checked(bank, weights_gradient)
+    if isinstance(bank, DeviceBank):
+        return bank.coefficient_gradient(slopes, groups)
     gradient = np.zeros((1 if groups is None else groups.G, bank.K))
     for tile in tiles(bank, None if groups is None else groups.runs):
         base, differences = tile.differences(bank.base_row)
