@@ -24,10 +24,8 @@ from lcsc.checkpoints.names import strip_prefix
 from lcsc.errors import InputError
 from lcsc.hdf5_files import own_dataset
 
-# A resident bank's blocks cost nothing.
-_RESIDENT_COLUMNS = 16 * COLUMNS
-# Parts of a resident bank for each thread: one that the system holds up leaves its last ones to the others.
-_SHARES = 4
+# A resident bank's blocks cost nothing. It has several parts for each thread: one that is held up leaves some to others.
+_RESIDENT_COLUMNS, _SHARES = 16 * COLUMNS, 4
 
 __all__ = ["Bank", "ResidentBank", "StoredCheckpoint", "StoredSegment", "TensorEntry"]
 
