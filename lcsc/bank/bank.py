@@ -24,7 +24,7 @@ from lcsc.checkpoints.names import strip_prefix
 from lcsc.errors import InputError
 from lcsc.hdf5_files import own_dataset
 
-# A resident bank's blocks cost nothing. It has several parts for each thread: one that is held up leaves some to others.
+# A resident bank's blocks cost nothing. Each thread has several parts of it: one that is held up leaves some to others.
 _RESIDENT_COLUMNS, _SHARES = 16 * COLUMNS, 4
 
 __all__ = ["Bank", "ResidentBank", "StoredCheckpoint", "StoredSegment", "TensorEntry"]
