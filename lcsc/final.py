@@ -167,8 +167,11 @@ def _keep(made: list[NDArray[np.uint8]], images: torch.Tensor) -> None:
 
 def _refuse_needed(row: Mapping[str, Any]) -> None:
     """The other rows mean nothing without the last checkpoint, the best EMA and what was searched."""
-    if row["name"] in ("last", "ema") or row["family"] == "search":
-        raise LcscError(f"{row['label']}, {row['failed']}; check the generator's settings")
+    found = f"{row['label']}, {row['failed']}"
+    if row["name"] in ("last", "ema"):
+        raise LcscError(f"{found}; check the generator's settings")
+    if row["family"] == "search":
+        raise LcscError(f"{found}: leave the search out of 'searches', or search again with other settings")
 
 
 def _forget(images: torch.Tensor) -> None:

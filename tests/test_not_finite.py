@@ -6,14 +6,21 @@ import numpy as np
 import pytest
 import torch
 
-from lcsc import baselines
+from lcsc import baselines, final
+from lcsc import columns as columns_of
+from lcsc.errors import LcscError
 from lcsc.evaluation import Workers, features_of, without_infinities
 from lcsc.gradients import GradientEvaluator
+from lcsc.groups import make_groups
 from lcsc.runtime import deterministic
 from lcsc.scoring import score_candidates
-from lcsc.search import Candidate, Scored, averaging
-from lcsc.search.generations import Generation
+from lcsc.search import Candidate, Scored, SearchSpace, averaging
+from lcsc.search.driver import run_generations
+from lcsc.search.generations import Generation, chain_paths, read_chain
+from lcsc.search.gradient import Gradient
+from lcsc.search.patience import Look, Patience
 from lcsc.search.racing import Race
+from lcsc.search_scoring import SearchScoring
 from lcsc.selection import finalists, select
 
 REASON = "1 of 100 images have features that are not finite"
@@ -67,7 +74,8 @@ def failing(request, tiny_run):
     """A context whose generator fails for weights with a first number above ``made.above``, and that generator."""
     context = tiny_run.context()
     with context.workers.generator() as inner:
-        marked = [context.noise(purpose, 0, 100).chunk(7, 8).arrays[0][0] for purpose in ("search", "selection")]
+        noises = [("search", 0), ("selection", 0), ("stopping", 0), ("report", 1)]
+        marked = [context.noise(*noise, 100).chunk(7, 8).arrays[0][0] for noise in noises]
         made = Failing(inner, request.param, marked)
     context = dataclasses.replace(context, workers=Workers(lambda: made, 1))
     return context, made
@@ -136,3 +144,73 @@ def test_a_race_has_no_such_winner():
     assert race.winners([None, 3.0, None, 2.0]) == [1, 3]
     assert race.winners([None, 3.0, None, None]) == [1]
     assert race.winners([None] * 4) == []
+
+
+def final_evaluation(context, tiny_run):
+    names = ("cnn", "mlp")
+    references = [tiny_run.reference(name, part) for name in names for part in ("train", "held-out")]
+    columns = columns_of.make_columns([tiny_run.extractor(name) for name in names], references)
+    real = columns_of.read_real_images(tiny_run.folder / "train.npz", tiny_run.folder / "held-out.npz", columns)
+    return final.FinalEvaluation(context, columns, real, 100, 3)
+
+
+def test_on_report_noise_it_has_no_row_but_a_reason_even_where_one_block_alone_fails(tiny_run, failing):
+    context, made = failing
+    bank = tiny_run.bank
+    first = [float(bank.checkpoint(k)[0]) for k in range(bank.K)]
+    order = np.argsort(first)
+    made.above = first[order[-2]]
+    entries = {entry["family"]: entry for entry in baselines.combinations(bank.steps, [0.9])}
+    good, bad = (final.weights.of_coefficients(averaging.single(bank.K, int(order[place]))) for place in (-2, -1))
+    last = {**entries["last"], "weights": good}
+    single = {**entries["single"], "weights": bad}
+    evaluation = final_evaluation(context, tiny_run)
+    rows = evaluation.run([last, single], "test", guards=True)
+    assert [row["name"] for row in rows] == ["last"]
+    (failed,) = evaluation.failed
+    assert (failed["name"], failed["failed"]) == (single["name"], f"cnn/held-out, report block 1: {REASON}")
+    hindsight = evaluation.run([{**last, "family": "ema"}, {**single, "family": "ema"}], "test", guards=False)
+    assert final.best_in_hindsight(hindsight, evaluation.columns)["cnn/held-out"]["name"] == "last"
+    searched = {**single, "name": "evolution", "family": "search", "label": "LCSC (evolution)"}
+    expected = r"LCSC \(evolution\), cnn/held-out, report block 1: 1 of 100 .*: leave the search out of 'searches'"
+    with pytest.raises(LcscError, match=expected):
+        evaluation.run([last, searched], "test", guards=True)
+
+
+def test_on_stopping_noise_it_is_no_gain(tiny_run, failing):
+    context, made = failing
+    stopping = evaluator(context, tiny_run, "stopping")
+    good = stopping.score(tiny_run.bank.checkpoint(0))
+    made.above = -np.inf
+    bad = stopping.score(tiny_run.bank.checkpoint(0))
+    assert (good.reason, bad.value, bad.reason) == (None, None, REASON)
+    patience = Patience(every=1, patience=2)
+    for score, reason in ((good, None), (bad, None), (bad, "patience")):
+        patience.take(Look(0, 0, score.value))
+        assert patience.reason == reason
+
+
+@pytest.mark.parametrize("optimiser", ["lbfgs", "adam"])
+def test_a_gradient_search_goes_back_from_such_trials_and_on(tiny_run, failing, tmp_path, optimiser):
+    """Two trials fail: they are kept with their reason, those after them are good, the best better than the start."""
+    context, made = failing
+    settings = {"method": "gradient", "optimiser": optimiser, "gradients": 9, "initial_rates": [0.9]}
+    space = SearchSpace(tuple(tiny_run.bank.steps))
+    scoring = SearchScoring(context, evaluator(context, tiny_run), make_groups(tiny_run.bank.tensors, "all"))
+    about = {"search": "s", "method": "gradient", "settings": settings, "protocol": "p", "bank": "b"}
+
+    failed = {f"{optimiser} 1", f"{optimiser} 4"}
+
+    def fail_some(candidates, *others):
+        made.above = -np.inf if candidates[0].origin in failed else np.inf
+        return scoring(candidates, *others)
+
+    tally = run_generations(Gradient(space, settings), fail_some, tmp_path, first=0, count=6, about=about)
+    assert tally.failed == [REASON] * 2
+    later = run_generations(Gradient(space, settings), fail_some, tmp_path, first=6, count=4, about=about)
+    assert later.failed == []
+    rows = [generation for generation in read_chain(chain_paths(tmp_path, 10), about) if generation.scored][1:]
+    assert {row.scored[0].candidate.origin for row in rows if row.reasons == (REASON,)} == failed
+    start, *others = [row.scored[0].order for row in rows]
+    assert min(others) < start
+    assert finalists(rows, 1)[0]["search_score"] == min(others)
