@@ -51,8 +51,36 @@ def start() -> str | None:
 
 def purge() -> None:
     """End Slurm and remove its files, also those of jobs that still run."""
-    done = _script("purge", timeout=120)
+    _done("purge")
+
+
+@contextmanager
+def controller_down() -> Iterator[None]:
+    """Slurm's controller has ended for as long as the block lasts; the jobs that run go on."""
+    _done("outage")
+    try:
+        yield
+    finally:
+        _done("recover")
+
+
+@contextmanager
+def drained() -> Iterator[None]:
+    """The node takes no new jobs for as long as the block lasts; those that run may end."""
+    _state("drain", "reason=test")
+    try:
+        yield
+    finally:
+        _state("resume")
+
+
+def _done(action: str) -> None:
+    done = _script(action, timeout=120)
     assert done.returncode == 0, done.stdout
+
+
+def _state(state: str, *words: str) -> None:
+    subprocess.run(["scontrol", "update", "nodename=node1", f"state={state}", *words], check=True, timeout=60)
 
 
 def _script(action: str, timeout: float) -> subprocess.CompletedProcess[str]:

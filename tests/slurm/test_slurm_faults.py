@@ -1,98 +1,35 @@
-"""A job cancelled on a real Slurm of one node: the same bytes in the end, and no score made twice.
+"""A job cancelled, a node drained and a controller that fails, on a real Slurm of one node.
 
-A generation of a search in two shards, each long enough to be cancelled while it scores.
+A generation of a search in two shards, each long enough for something to happen while it scores: the same bytes in the
+end, and where no job was written off no score made twice.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
 import time
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import one_node
 import pytest
-from one_node import said, submitted, submitting
-from small_workflow import SEARCH, generation_bytes, generation_paths, run_workflow, small_config
+from one_node import LIMIT, controller_down, drained, said, submit, submitted, submitting
+from sharded_search import (
+    FORWARD,
+    GENERATIONS,
+    JOIN,
+    SHARDS,
+    TARGETS,
+    assert_no_score_made_twice,
+    assert_undisturbed,
+    config_of,
+    in_state,
+    scored,
+    scoring_job,
+    slurm,
+    wait_for_scores,
+    wait_until,
+)
 
-pytestmark = [pytest.mark.slurm, pytest.mark.faults, pytest.mark.timeout(3 * one_node.LIMIT)]
-GENERATIONS, SHARDS = 1, 2
-FORWARD = "forward+tiny+evolution"
-TARGETS = generation_paths(GENERATIONS)
-
-
-def config_of(shards: int) -> dict[str, Any]:
-    """The small configuration with a search of which a shard of a generation takes seconds."""
-    config = small_config(per_round=20, images=4000)
-    config["defaults"]["searches"]["evolution"] |= {"shards": shards, "population": 48}
-    return config
-
-
-@pytest.fixture(scope="session")
-def before_search(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which all that the search needs is made."""
-    folder = tmp_path_factory.mktemp("before-search")
-    needed = ["--until", "collect_checkpoints", "reference_statistics"]
-    run_workflow(folder, config_of(1), *TARGETS, *needed)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def expected(before_search: Path, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
-    """The generations of a search that nothing disturbed, in one local job."""
-    folder = tmp_path_factory.mktemp("undisturbed") / "run"
-    shutil.copytree(before_search, folder, symlinks=True)
-    run_workflow(folder, config_of(1), *TARGETS)
-    return generation_bytes(folder, GENERATIONS)
-
-
-@pytest.fixture
-def folder(before_search: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(before_search, tmp_path / "run", symlinks=True))
-
-
-def wait_until(true: Callable[[], bool], what: str, process: subprocess.Popen[bytes] | None = None) -> None:
-    """Look twice a second until ``true()``."""
-    deadline = time.monotonic() + one_node.LIMIT / 2
-    while not true():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
-        assert process is None or process.poll() is None, f"Snakemake ended before: {what}"
-        time.sleep(0.5)
-
-
-def slurm(*command: str) -> str:
-    """What a command of Slurm prints."""
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-
-
-def scored(folder: Path) -> list[str]:
-    """The candidates in the journals of all shards, one for each score that was made and kept."""
-    paths = sorted((folder / SEARCH / "journal").glob("*shard*"))
-    lines = [line for path in paths for line in path.read_text(encoding="utf-8").splitlines(keepends=True)]
-    return [json.loads(line)["candidate"] for line in lines if line.endswith("}\n")]
-
-
-def scoring_job(folder: Path, process: subprocess.Popen[bytes]) -> str:
-    """Wait until a shard has begun to score; the id of its job."""
-    wait_until(lambda: bool(scored(folder)), "the first scores", process)
-    number = next((folder / SEARCH / "journal").glob("*shard*")).name.split(".shard-")[1].split("-")[0]
-    ids = submitted(said(folder))[FORWARD]
-    comments = dict(line.split(" ", 1) for line in slurm("squeue", "-h", "-o", "%i %k").splitlines())
-    return next(job for job in ids if comments.get(job, "").endswith(f"_{number}"))
-
-
-def assert_undisturbed(folder: Path, expected: list[bytes]) -> None:
-    assert generation_bytes(folder, GENERATIONS) == expected
-    assert not list((folder / "results").rglob("*.part"))
-    assert not list((folder / SEARCH / "shards").glob("*.npz"))
-
-
-def assert_no_score_made_twice(folder: Path) -> None:
-    assert max(Counter(scored(folder)).values()) == 1
+pytestmark = [pytest.mark.slurm, pytest.mark.faults, pytest.mark.timeout(3 * LIMIT)]
+OUTAGE = 30.0  # seconds: longer than any command of Slurm tries to reach its controller
 
 
 def test_a_cancelled_job_is_submitted_again(slurm_node: None, folder: Path, expected: list[bytes]) -> None:
@@ -103,3 +40,66 @@ def test_a_cancelled_job_is_submitted_again(slurm_node: None, folder: Path, expe
     assert len(submitted(said(folder))[FORWARD]) == SHARDS * GENERATIONS + 1
     assert_undisturbed(folder, expected)
     assert_no_score_made_twice(folder)
+
+
+def test_jobs_of_a_drained_node_end_and_others_wait(slurm_node: None, folder: Path, expected: list[bytes]) -> None:
+    with submitting(folder, config_of(SHARDS), *TARGETS) as process:
+        wait_for_scores(folder, process)
+        with drained():
+            wait_until(lambda: JOIN in submitted(said(folder)), "the shards' end", process)
+            (join,) = submitted(said(folder))[JOIN]
+            time.sleep(5)  # Slurm starts jobs within two seconds
+            assert (in_state("PENDING"), in_state("RUNNING")) == ([join], [])
+            assert not any((folder / path).exists() for path in TARGETS)
+        assert process.wait() == 0, said(folder)
+    assert {rule: len(jobs) for rule, jobs in submitted(said(folder)).items()} == {FORWARD: SHARDS, JOIN: 1}
+    assert_undisturbed(folder, expected)
+    assert_no_score_made_twice(folder)
+
+
+def test_jobs_go_on_while_the_controller_starts_again(slurm_node: None, folder: Path, expected: list[bytes]) -> None:
+    """Whether Snakemake notices depends on the moment; if it does, it waits for ever and is started again."""
+    with submitting(folder, config_of(SHARDS), *TARGETS, limit=LIMIT / 3) as process:
+        wait_for_scores(folder, process)
+        running = in_state("RUNNING")
+        with controller_down():
+            pass
+        assert set(running) <= set(in_state("RUNNING,COMPLETING,COMPLETED"))
+        code = process.wait()
+    if code != 0:
+        start_again(folder)
+    print(f"Snakemake ended with {code}")
+    assert_undisturbed(folder, expected)
+    assert_no_score_made_twice(folder)
+
+
+def test_after_an_outage_a_new_start_gives_the_same_bytes(
+    slurm_node: None, folder: Path, expected: list[bytes]
+) -> None:
+    """Snakemake is killed, and one of its two jobs; the other goes on beside the one that is submitted in its place."""
+    with submitting(folder, config_of(SHARDS), *TARGETS) as process:
+        wait_for_scores(folder, process)
+        with controller_down():
+            before = len(scored(folder))
+            time.sleep(OUTAGE)
+            assert len(scored(folder)) > before
+            assert process.poll() is None
+    running = in_state("RUNNING")  # none, where the outage was longer than both
+    for job in running[:1]:
+        slurm("scancel", job)
+    unlock_and_submit(folder)
+    wait_until(lambda: not set(running) & set(in_state("RUNNING")), "the end of the first jobs")
+    assert_undisturbed(folder, expected)
+
+
+def start_again(folder: Path) -> None:
+    """What docs/clusters.md says to do once Snakemake has been killed, jobs cancelled to save their time."""
+    slurm("scancel", "--user=root")
+    wait_until(lambda: not in_state("RUNNING,COMPLETING"), "the end of cancelled jobs")
+    unlock_and_submit(folder)
+
+
+def unlock_and_submit(folder: Path) -> None:
+    """Free the folder from a killed Snakemake, and run the same command again."""
+    submit(folder, config_of(SHARDS), *TARGETS, "--unlock")
+    submit(folder, config_of(SHARDS), *TARGETS)
