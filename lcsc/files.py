@@ -104,6 +104,14 @@ def _make_folder(folder: Path) -> None:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
 
 
+def remove(path: Path) -> None:
+    """Remove a file where there is one; an :class:`LcscError` that names it where the system does not let it go."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise LcscError(f"{path}: cannot be removed ({reason_of(error)}); choose another folder") from error
+
+
 def unwritable(target: Path, error: OSError, ours: Path | None = None) -> LcscError:
     """The error of one line for an ``error`` of the system while ``target`` was written, under the name ``ours``."""
     reason = reason_of(error)
@@ -179,15 +187,26 @@ def read_json(path: Path | str, *, kind: str) -> dict[str, Any]:
     """
     record = parse_json(Path(path), read_text(path, kind=kind), kind=kind, versions=VERSIONS)
     found = record.pop(CHECKSUM, None)
-    if (found or record["format_version"] == VERSIONS[-1]) and found != record_checksum(record):
+    if (found or record["format_version"] == VERSIONS[-1]) and not _has_checksum(record, found):
         raise InputError(f"{path}: its content does not match its checksum; it was changed, make it again")
     return record
 
 
+def _has_checksum(record: Mapping[str, Any], checksum: Any) -> bool:
+    """Whether ``checksum`` is that of ``record``; never where a number is infinite or a text no text."""
+    try:
+        return bool(checksum == record_checksum(record))
+    except ValueError:
+        return False
+
+
 def read_text(path: Path | str, *, kind: str) -> str:
-    """The text of the file of a record, for :func:`parse_json`: one reading, whatever replaces the file meanwhile."""
+    """The text of the file of a record, for :func:`parse_json`: one reading, whatever replaces the file meanwhile.
+
+    Line ends are those of the file: one that was changed must not be taken for another.
+    """
     path = Path(path)
-    return read_or_refuse(path, lambda: path.read_text(encoding="utf-8"), what=f"an lcsc-{kind} file")
+    return read_or_refuse(path, lambda: path.read_bytes().decode("utf-8"), what=f"an lcsc-{kind} file")
 
 
 def parse_json(path: Path, text: str, *, kind: str, versions: Sequence[int]) -> dict[str, Any]:

@@ -149,6 +149,14 @@ def test_other_files_are_refused(tmp_path, content):
         read_json(tmp_path / "a.json", kind="thing")
 
 
+@pytest.mark.parametrize("value", ["1e999", "-1e999", "NaN", '"\\ud800"'])
+def test_a_number_or_text_changed_into_one_that_json_has_not_is_refused(tmp_path, value):
+    write_json(tmp_path / "a.json", {"x": 1.5}, kind="thing")
+    (tmp_path / "a.json").write_text((tmp_path / "a.json").read_text().replace("1.5", value))
+    with pytest.raises(InputError, match=r"a\.json: its content does not match its checksum"):
+        read_json(tmp_path / "a.json", kind="thing")
+
+
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(InputError, match="not found; expected an lcsc-thing file"):
         read_json(tmp_path / "none.json", kind="thing")

@@ -87,6 +87,20 @@ def test_other_spaces_are_a_change(run):
     assert "manifest.json: found other spaces" in only_problem(path)
 
 
+@pytest.mark.parametrize("name", ["train/manifest.json", "bank/index.json", "search/generation-0001.json"])
+def test_another_line_end_is_a_change(run, name):
+    (run / name).write_bytes((run / name).read_bytes()[:-1] + b"\r")
+    assert f"{Path(name).name}: " in verify([run / name]).problems[0]
+
+
+def test_another_line_end_of_checksums_is_a_change(tmp_path):
+    with summed(tmp_path / "a.npz"):
+        write_bytes(tmp_path / "a.npz", b"images")
+    sums = sums_beside(tmp_path / "a.npz")
+    sums.write_bytes(sums.read_bytes()[:-1] + b"\r")
+    assert "a.npz.sha256: cannot be read as lines of sha256sum" in only_problem(sums)
+
+
 def test_a_generation_under_another_name_is_refused(run):
     shutil.copy(run / "search/generation-0000.json", run / "search/generation-0003.json")
     assert "generation-0003.json: holds generation 0" in only_problem(run)

@@ -14,7 +14,7 @@ from lcsc.bank.writer import Base, bank_writer
 from lcsc.checkpoints.base import Checkpoint, split_tied
 from lcsc.checkpoints.validate import RunCheck
 from lcsc.errors import InputError
-from lcsc.files import make_folder, write_text
+from lcsc.files import make_folder, remove, write_text
 from lcsc.run_table import flat_vector, table_of_run
 
 # How a merged checkpoint of a recorded bank is written: with the module's own names.
@@ -125,7 +125,7 @@ class BankAppender:
         """Remove what a killed process left: files that are not whole, and segments that no index names."""
         named = {segment.file for segment in self._index.segments} if self._index else set()
         for path in [*self.folder.glob(".segment-*.part"), *self.folder.glob(f".{INDEX}.*.part")]:
-            path.unlink(missing_ok=True)
+            remove(path)
         for path in self.folder.glob("segment-*.h5"):
             if path.name not in named:
-                path.unlink(missing_ok=True)
+                remove(path)

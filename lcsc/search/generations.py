@@ -11,7 +11,7 @@ import numpy as np
 
 from lcsc.errors import InputError
 from lcsc.evaluation import Score
-from lcsc.files import read_json, sha256_of, write_json
+from lcsc.files import read_json, remove, sha256_of, write_json
 from lcsc.protocol import require_bank, require_protocol
 from lcsc.search.base import Candidate, Scored, SearchSpace
 from lcsc.search.patience import Look
@@ -145,7 +145,7 @@ def remove_foreign(folder: Path, first: int, about: Mapping[str, Any]) -> list[P
         try:
             _check_origin(path, read_generation(path), about)
         except InputError:
-            path.unlink()
+            remove(path)
             removed.append(path)
     return removed
 

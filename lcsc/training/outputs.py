@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from lcsc.checkpoints.safetensors_files import SafetensorsFormat
-from lcsc.files import make_folder, sha256_of, unwritable
+from lcsc.files import make_folder, remove, sha256_of, unwritable
 from lcsc.layout import ema_name, sortable
 from lcsc.training.ema import EMATracker
 
@@ -76,8 +76,8 @@ def state_of(network: nn.Module, averages: Sequence[torch.Tensor] = ()) -> dict[
 def clear(output: Path) -> None:
     """Remove an earlier training's files, the manifest first: no old checkpoint mixes with new ones."""
     make_folder(output)
-    (output / MANIFEST).unlink(missing_ok=True)
-    (output / STATE).unlink(missing_ok=True)
+    remove(output / MANIFEST)
+    remove(output / STATE)
     for pattern in (f"{CHECKPOINTS}/step-*", f"{EMAS}/rate-*", f"{POWER}/sigma-*"):
         for path in output.glob(f"{pattern}.safetensors"):
-            path.unlink(missing_ok=True)
+            remove(path)

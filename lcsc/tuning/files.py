@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from lcsc.bank import Bank
 from lcsc.checkpoints.safetensors_files import SafetensorsFormat
 from lcsc.errors import InputError
-from lcsc.files import canonical_json, hash_of, make_folder, sha256_of, write_bytes, write_json
+from lcsc.files import canonical_json, hash_of, make_folder, remove, sha256_of, write_bytes, write_json
 from lcsc.progress import Progress, logger
 from lcsc.tuning.tuning import Directions, EvaluatorOf, Tuning, milestones
 
@@ -148,9 +148,9 @@ def _entry(run: Tuning, journal: TuningJournal, folder: Path) -> dict[str, Any]:
 def _clear(output: Path) -> None:
     """Remove an earlier fine-tuning's files, the manifest first: no old weights mix with new ones."""
     make_folder(output / WEIGHTS)
-    (output / MANIFEST).unlink(missing_ok=True)
+    remove(output / MANIFEST)
     for path in (output / WEIGHTS).glob("rate-*.safetensors"):
-        path.unlink(missing_ok=True)
+        remove(path)
 
 
 def state_dict(bank: Bank, vector: NDArray[Any]) -> dict[str, torch.Tensor]:
