@@ -1,4 +1,5 @@
-"""A disk that is full while any file of the pipeline is written: one line, whole earlier files, the same bytes later.
+"""A disk that is full, or read only, while any file of the pipeline is written: one line, whole earlier files, the same
+bytes later.
 
 Every step runs as its job would, in this process: on a small file system where mounting is allowed, and below a limit
 of file sizes (RLIMIT_FSIZE) everywhere.
@@ -6,15 +7,18 @@ of file sizes (RLIMIT_FSIZE) everywhere.
 
 from __future__ import annotations
 
+import re
 import resource
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from fault_injection import Step, mounted, results_of
+from fault_injection import Step, fault_config, mounted, results_of, steps_of
+from small_workflow import small_config
 
 from lcsc.cli import main
 
@@ -52,6 +56,13 @@ def limited(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Nothing in ``folder`` can be written, not even by root."""
+    with mounted(folder, "--bind", "--options", "ro", str(folder)):
+        yield
+
+
 def files_of(step: Step) -> list[Path]:
     """The files that the step has made, those in its folders among them."""
     found = [Path(output) for output in step.outputs]
@@ -75,7 +86,7 @@ def fails_without_space(
         said = capsys.readouterr().err
     errors = [line for line in said.splitlines() if "error: " in line]
     assert (code, len(errors)) == (1, 1), said
-    assert f"cannot be written ({reason})" in errors[0], said
+    assert re.search(rf"cannot be (written|removed) \({reason}", errors[0]), said
     assert "Traceback" not in said
     after = results_of(Path())
     ours = tuple(f"{Path(output).relative_to('results')}" for output in step.outputs)
@@ -135,3 +146,75 @@ def test_a_limit_of_file_sizes(
         for size in (0, largest - 1):
             fails_without_space(step, limited(size), "File too large", capsys)
         goes_on_with_space(step, undisturbed)
+
+
+@pytest.mark.timeout(1200)
+def test_results_that_cannot_be_written(
+    steps: list[Step],
+    undisturbed: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As on a file system that went read only after an error, which is how Linux mounts most."""
+    results = tmp_path / "results"
+    shutil.copytree(undisturbed / "results", results, symlinks=True)
+    monkeypatch.chdir(tmp_path)
+    for step in steps:
+        remove_outputs(step)
+        for journal in results.glob("*/search/*/journal"):
+            shutil.rmtree(journal)
+        fails_without_space(step, read_only(results), "Read-only file system", capsys)
+        goes_on_with_space(step, undisturbed)
+
+
+@pytest.mark.timeout(1200)
+def test_a_limit_of_file_sizes_in_further_kinds_of_steps(
+    undisturbed: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Shards by value and by gradient, joins, fine-tunings and further trainings: what the small run has none of."""
+    shutil.copytree(undisturbed / "results", tmp_path / "results", symlinks=True)
+    monkeypatch.chdir(tmp_path)
+    steps = steps_of(undisturbed, further_config())
+    further = [step for step in steps if not any(Path(output).exists() for output in step.outputs)]
+    tried: set[str] = set()
+    for step in further:
+        assert main(step.words) == 0
+        if step.rule in tried:
+            continue
+        tried.add(step.rule)
+        whole, largest = results_but_shards(), max(file.stat().st_size for file in files_of(step))
+        for size in (0, largest // 2):  # seconds in a file change its size
+            remove_outputs(step)
+            for journal in Path("results").glob("*/search/*/journal"):
+                shutil.rmtree(journal)
+            fails_without_space(step, limited(size), "File too large", capsys)
+        assert main(step.words) == 0
+        assert results_but_shards() == whole
+    assert {
+        "forward+tiny+tensor",
+        "backward+tiny+tensor",
+        "join+tiny+tensor",
+        "forward+tiny+shared",
+        "fine_tune",
+    } <= tried
+
+
+def results_but_shards() -> dict[str, bytes]:
+    """What must be the same bytes: shares of a generation hold seconds, and go once it is joined."""
+    return {name: content for name, content in results_of(Path()).items() if "/shards/" not in name}
+
+
+def further_config() -> dict[str, Any]:
+    """The suite's configuration with steps that its one run does not have."""
+    config, more = fault_config(), small_config()["defaults"]
+    defaults = config["defaults"]
+    defaults["train"]["decayed"] = True
+    defaults["fine_tune"] = more["fine_tune"]
+    shards = {"generations": 2, "shards": 2}
+    defaults["searches"]["shared"] = {**more["searches"]["evolution"], **shards}
+    defaults["searches"]["tensor"] = {**more["searches"]["tensor"], **shards}
+    return config

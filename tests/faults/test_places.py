@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fault_injection import (
     Step,
@@ -19,6 +20,8 @@ from fault_injection import (
     running,
 )
 from small_workflow import environment, run_workflow
+
+from lcsc.data import load_part, prepare
 
 pytestmark = pytest.mark.faults
 
@@ -104,3 +107,22 @@ def test_checkpoints_that_cannot_be_written_in_a_folder_with_spaces(tmp_path: Pa
     for name in ("index.json", "segment-0000.h5"):
         found, expected = (root / "bank" / name for root in (folder / "results/own", undisturbed / "results/tiny"))
         assert found.read_bytes() == expected.read_bytes()
+
+
+@pytest.mark.timeout(1200)
+def test_images_that_cannot_be_written_in_a_folder_with_spaces(tmp_path: Path, undisturbed: Path) -> None:
+    """Images of one's own on a file system that is mounted to be read only give the parts that they give elsewhere."""
+    (part,) = undisturbed.glob("results/shared/data/*/train.npz")
+    images = load_part(part)
+    source = tmp_path / "source"
+    source.mkdir()
+    np.savez(source / "my images.npz", images=images.images, labels=images.labels)
+    found = []
+    with mounted(tmp_path / "ünï côde" / "my images", "--bind", "--options", "ro", str(source)) as place:
+        for folder in (place, source):
+            prepare(
+                {"source": "npz", "path": str(folder / "my images.npz"), "held_out": 100, "seed": 0}, tmp_path / "made"
+            )
+            found.append([(tmp_path / "made" / name).read_bytes() for name in ("train.npz", "held-out.npz")])
+    assert found[0] == found[1]
+    assert sorted(path.name for path in source.iterdir()) == ["my images.npz"]
