@@ -50,6 +50,7 @@ test-slurm: $(STAMP) ## run a small search through a real one-node Slurm (needs 
 	else echo "test-slurm is skipped: the extra 'cluster' (Snakemake's plugin for Slurm) cannot be installed here"; fi
 
 test-faults: $(STAMP) ## kills, full disks, damaged files and the like; KILLS=10 kills ten times in place of a hundred
+	@command -v faketime >/dev/null || { apt-get update -q && apt-get install -q -y faketime; } >/dev/null 2>&1 || true
 	$(CLUSTER)
 	KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -m faults --timeout 900 $(FAULTS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -196,3 +197,9 @@ def steps_of(folder: Path, config: Mapping[str, Any]) -> list[Step]:
         r"^rule (\S+):\n(?:.*\n)*?    output: (.+)\n(?:.*\n)*?Shell command: lcsc (.+)$", said, re.MULTILINE
     )
     return [Step(rule, tuple(outputs.split(", ")), tuple(shlex.split(words))) for rule, outputs, words in found]
+
+
+def journaled(folder: Path) -> list[str]:
+    """The candidates in all journals of a search under ``folder``, one for each score that was made and kept."""
+    paths = sorted((folder / "results").glob("*/search/*/journal/*.jsonl"))
+    return [json.loads(line)["candidate"] for path in paths for line in path.read_text(encoding="utf-8").splitlines()]

@@ -12,6 +12,8 @@ import pytest
 from fault_injection import Step, Undisturbed, fault_config, steps_of
 from small_workflow import run_workflow
 
+WHOLE = 100  # kills of the whole suite
+
 
 @pytest.fixture(scope="session")
 def undisturbed_run(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
@@ -48,4 +50,11 @@ def finished(undisturbed: Path, tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def kills() -> int:
     """How many kills the chain of resumes has: the environment variable KILLS, else 100."""
-    return int(os.environ.get("KILLS", "100"))
+    return int(os.environ.get("KILLS", str(WHOLE)))
+
+
+@pytest.fixture(scope="session")
+def whole_suite(kills: int) -> None:
+    """Skips a test that takes long where the suite is cut short by few kills."""
+    if kills < WHOLE:
+        pytest.skip(f"takes long, and KILLS={kills} asks for a short suite: unset it, or give {WHOLE}")
