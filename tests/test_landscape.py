@@ -240,7 +240,9 @@ def test_a_figure_of_landscapes_is_the_same_bytes_each_time(tiny_run, folder):
     svg = (folder / "a" / "planes.svg").read_text(encoding="utf-8")
     assert "LCSC (evolution) at x " in svg
     assert "Averages (0.9) to 10, 25, 40: lowest FD (mlp)" in svg
-    assert "; grid spacing 0.5, 60 images a point." in (folder / "a" / "paper.md").read_text(encoding="utf-8")
+    page = (folder / "a" / "paper.md").read_text(encoding="utf-8")
+    assert "; grid spacing 0.5, 60 images a point." in page
+    assert ", ".join(f"`{protocol[:12]}`" for protocol in known["protocols"].values()) in page
 
 
 def test_landscapes_that_do_not_compare_are_refused(tiny_run, folder, capsys):

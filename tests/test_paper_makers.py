@@ -109,7 +109,9 @@ def test_every_figure_has_its_three_files_and_stands_in_both_pages(made, name):
     assert root.attrib["aria-label"].startswith(FIGURES[name]["title"])
     assert (made / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert len(rows(made, name)) > 5
-    assert f"## {FIGURES[name]['title']}" in (made / "paper.md").read_text(encoding="utf-8")
+    page = (made / "paper.md").read_text(encoding="utf-8")
+    assert f"## {FIGURES[name]['title']}" in page
+    assert f"Made by `snakemake --cores all results/figures/{name}.svg`." in page
     assert f'id="figure-{name}"' in (made / "report.html").read_text(encoding="utf-8")
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from lcsc.config.figures import runs_of
+from lcsc.files import read_json
+from lcsc.layout import landscape_path
 from lcsc.paper.made import Made
 from lcsc.paper.records import Records
-from lcsc.paper.table import HEADER, Found, counted
+from lcsc.paper.table import HEADER, Found, command_of, counted
 from lcsc.report.drawing import Data
 from lcsc.report.headline import HELD_OUT
 
@@ -35,7 +38,7 @@ def page(
     if claims:
         lines += [counted(claims), "", *table(HEADER, [_linked(claim.cells(configs)) for claim in claims]), ""]
     for name, made in figures.items():
-        lines += _figure(made, records.figures[name], records)
+        lines += _figure(made, records.figures[name], records, configs)
     if times is not None:
         lines += ["## What it cost", "", *_times_words(), "", *table(times.header, times.rows), ""]
     return "\n".join(lines).rstrip() + "\n"
@@ -48,8 +51,8 @@ def table(header: Sequence[Any], rows: Sequence[Sequence[Any]]) -> list[str]:
 
 def protocols_of(spec: Mapping[str, Any], records: Records) -> list[str]:
     """The protocols, shortened, of the held-out distances that a figure shows, each once."""
-    if spec["kind"] == "landscape":  # its record has its own
-        return []
+    if spec["kind"] == "landscape":
+        return list(dict.fromkeys(protocol[:DIGITS] for protocol in _of_landscapes(spec, records)))
     evaluations = records.evaluations(runs_of(spec, records.figures))
     found = [
         evaluation.protocols[column.key]
@@ -60,7 +63,13 @@ def protocols_of(spec: Mapping[str, Any], records: Records) -> list[str]:
     return list(dict.fromkeys(protocol[:DIGITS] for protocol in found))
 
 
-def _figure(made: Made, spec: Mapping[str, Any], records: Records) -> list[str]:
+def _of_landscapes(spec: Mapping[str, Any], records: Records) -> Iterator[str]:
+    for run, name in spec["landscapes"]:
+        path = Path(landscape_path(run, name, str(records.results)))
+        yield from read_json(path, kind="landscape")["protocols"].values()
+
+
+def _figure(made: Made, spec: Mapping[str, Any], records: Records, configs: Sequence[str]) -> list[str]:
     drawing = made.drawing
     place = f"{IMAGES}/{drawing.name}"
     lines = [f"## {drawing.title}", "", f"![{drawing.title}]({place}.svg)", ""]
@@ -69,7 +78,8 @@ def _figure(made: Made, spec: Mapping[str, Any], records: Records) -> list[str]:
         lines += [*table(drawing.details.header, drawing.details.rows), ""]
     runs = ", ".join(f"`{run}`" for run in runs_of(spec, records.figures))
     protocols = ", ".join(f"`{protocol}`" for protocol in protocols_of(spec, records))
-    return [*lines, f"Runs: {runs}." + (f" Protocols: {protocols}." if protocols else ""), ""]
+    lines += [f"Runs: {runs}." + (f" Protocols: {protocols}." if protocols else ""), ""]
+    return [*lines, f"Made by `{command_of(f'results/figures/{drawing.name}.svg', configs)}`.", ""]
 
 
 def _times_words() -> list[str]:
