@@ -59,7 +59,7 @@ def test_text_at_every_place_is_refused_or_only_text(text: str) -> None:
         assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", [*NASTY, "..", "a/b", "", ".a", "-x", "a b"])
+@pytest.mark.parametrize("text", [*NASTY, "..", "a/b", "", ".a", "-x", "a b", "a\n"])
 def test_names_stand_in_paths_and_are_plain(text: str) -> None:
     for section in ("data", "extractors", "runs"):
         config: Any = copy.deepcopy(CONFIG)
@@ -70,6 +70,29 @@ def test_names_stand_in_paths_and_are_plain(text: str) -> None:
     config["defaults"]["searches"][text] = config["defaults"]["searches"]["evolution"]
     with pytest.raises(InputError, match="name"):
         resolve(config)
+
+
+@pytest.mark.parametrize("key", ["gres", "slurm_partition", "constraint", "mem_mb_per_cpu", "gpu", "tasks", "tmpdir"])
+@pytest.mark.parametrize("text", [*NASTY, "a b", "a\n", "", "--x", "a/b"])
+def test_resources_are_plain_since_executors_paste_them_into_a_shell(key: str, text: str) -> None:
+    """Slurm's plugin puts some unquoted into a command for a shell."""
+    said = rf"gpu_resources\.{key}: found .*, expected .*(letters|whole number)"
+    with pytest.raises(InputError, match=said) as caught:
+        resolve({**CONFIG, "gpu_resources": {key: text}})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["mem_mb_per_cpu", "gpu", "tasks_per_gpu", "cpus_per_gpu", "nodes"])
+def test_amounts_of_resources_are_whole_numbers(key: str) -> None:
+    with pytest.raises(InputError, match=rf"gpu_resources\.{key}: found \"1a\", expected a whole number"):
+        resolve({**CONFIG, "gpu_resources": {key: "1a"}})
+    assert resolve({**CONFIG, "gpu_resources": {key: 4}})["gpu_resources"] == {key: 4}
+
+
+@pytest.mark.parametrize("value", [1, "--exclusive", "--x; touch X"])
+def test_slurm_extra_belongs_into_the_profile(value: object) -> None:
+    with pytest.raises(InputError, match=r"'slurm_extra', expected .* no slurm_extra; put it into the profile"):
+        resolve({**CONFIG, "gpu_resources": {"slurm_extra": value}})
 
 
 def test_no_text_reaches_a_shell(tmp_path: Path) -> None:

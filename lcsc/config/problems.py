@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -88,8 +89,16 @@ def _validator(complete: bool) -> Validator:
         return is_integer(checker, value) or (isinstance(value, float) and math.isfinite(value))
 
     checker = Draft202012Validator.TYPE_CHECKER.redefine("integer", is_integer).redefine("number", is_number)
-    kinds = {"x-kinds": _complete_kinds if complete else _partial_kinds}
-    return extend(Draft202012Validator, kinds, type_checker=checker)(read_schema())
+    keywords = {"x-kinds": _complete_kinds if complete else _partial_kinds, "pattern": _pattern}
+    return extend(Draft202012Validator, keywords, type_checker=checker)(read_schema())
+
+
+def _pattern(validator: Any, pattern: str, instance: Any, node: Mapping[str, Any]) -> Iterable[Any]:
+    """The schema's own ``pattern``, whose last ``$`` is the end of the text: Python's is also before a last newline."""
+    from jsonschema.exceptions import ValidationError
+
+    if isinstance(instance, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), instance):
+        yield ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
 def _complete_kinds(validator: Any, kinds: Mapping[str, Any], instance: Any, node: Mapping[str, Any]) -> Iterable[Any]:
@@ -118,8 +127,8 @@ def _in_words(error: ValidationError) -> Problem:
         expected = expected_in_words(node, read_schema())
         return Problem((*place, missing), "nothing", expected, f"add this key {DESCRIBED}")
     if "propertyNames" in error.absolute_schema_path:
-        expected = f"a name that matches {error.validator_value}"
-        return Problem(place, f"the name {error.instance!r}", expected, "rename it")
+        expected = error.schema.get("x-words", f"a name that matches {error.validator_value}")
+        return Problem(place, f"the name {error.instance!r}", expected, error.schema.get("x-way-out", "rename it"))
     if error.validator == "minProperties":
         return Problem(place, "an empty section", "at least one entry", "add one, as in config/config.yaml")
     expected = expected_in_words(error.schema, read_schema())
