@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +15,43 @@ import pytest
 import yaml
 from small_workflow import CONFIG, REPOSITORY, SNAKEFILE, environment
 
-from lcsc.config import load_config, read_yaml, resolve
+from lcsc.config import load_config, read_yaml, resolve, step_settings
 from lcsc.errors import InputError
+from lcsc.files import canonical_json
 
 NASTY = ("$(touch X)", "; touch X", "`touch X`", "'; touch X; '", '"; touch X; "', "a\ntouch X\n", "{x}", "../../X")
 
 
-def own_run(text: str) -> dict[str, Any]:
-    """A configuration with ``text`` wherever any text is allowed: paths, patterns, keys, labels, arguments."""
+WORDS = (*NASTY, "{run}", "{word}", "$(touch X) ; touch X ` 'q' \"d\"")
+WITHOUT_BRACES = str.maketrans("{}", "()")
+
+
+def own_runs(*texts: str) -> dict[str, Any]:
+    """A configuration with runs that have one of ``texts`` wherever any text is allowed: paths, patterns, keys, labels,
+    arguments, and the titles of figures."""
     config: dict[str, Any] = copy.deepcopy(CONFIG)
-    config["data"]["own"] = {"source": "npz", "path": f"in/{text}.npz", "held_out_path": f"in/{text}-2.npz"}
-    config["data"]["own"] |= {"images_key": text, "labels_key": text}
-    config["extractors"]["dino"] = {"kind": "dinov2", "weights": f"in/{text}.pth", "sha256": "0" * 64}
-    config["extractors"]["dino"] |= {"architecture": text, "resize": "bicubic-antialias"}
-    checkpoints = {"folder": f"in/{text}", "pattern": text, "state_key": text, "track": text, "python_path": [text]}
-    network = {"factory": "no.such:thing", "args": {text: text}, "python_path": [text], "image_shape": [1, 8, 8]}
-    network |= {"label_argument": text, "classes": 10}
-    extractors = {"search": "dino", "held_out": "mlp"}
-    config["runs"] = {"own": {"checkpoints": checkpoints, "network": network, "extractors": extractors, "data": "own"}}
-    config["extractors"]["mlp"]["data"] = "own"
+    config |= {"runs": {}, "figures": {}}
+    for index, text in enumerate(texts):
+        path = text.translate(WITHOUT_BRACES)
+        own = {"source": "npz", "path": f"in/{path}.npz", "held_out_path": f"in/{path}-2.npz"}
+        config["data"][f"own{index}"] = {**own, "images_key": text, "labels_key": text}
+        dino = {"kind": "dinov2", "weights": f"in/{path}.pth", "sha256": f"{index:064d}", "architecture": text}
+        config["extractors"][f"dino{index}"] = {**dino, "resize": "bicubic-antialias"}
+        config["extractors"][f"mlp{index}"] = {**config["extractors"]["mlp"], "data": f"own{index}"}
+        config["runs"][f"own{index}"] = own_run(index, text, path)
+        figure = {"kind": "methods", "title": text, "runs": [f"own{index}"], "methods": ["last"]}
+        config["figures"][f"own{index}"] = {**figure, "labels": {"last": text}}
     config["defaults"]["fine_tune"] = None
     return config
+
+
+def own_run(index: int, text: str, path: str) -> dict[str, Any]:
+    """One of these runs."""
+    checkpoints = {"folder": f"in/{path}", "pattern": text, "state_key": text, "track": text, "python_path": [text]}
+    network = {"factory": "no.such:thing", "args": {text: text}, "python_path": [text], "image_shape": [1, 8, 8]}
+    network |= {"label_argument": text, "classes": 10}
+    extractors = {"search": f"dino{index}", "held_out": f"mlp{index}"}
+    return {"checkpoints": checkpoints, "network": network, "extractors": extractors, "data": f"own{index}"}
 
 
 def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -95,30 +112,83 @@ def test_slurm_extra_belongs_into_the_profile(value: object) -> None:
         resolve({**CONFIG, "gpu_resources": {"slurm_extra": value}})
 
 
-def test_no_text_reaches_a_shell(tmp_path: Path) -> None:
-    """Snakemake prints the commands that it would run: in each, our text is one word, as the shell would read it."""
-    text = "$(touch X) ; touch X ` 'q' \"d\""
-    config = own_run(text)
-    (tmp_path / "in" / text).mkdir(parents=True)
-    for name in (f"{text}.npz", f"{text}-2.npz", f"{text}.pth"):
-        (tmp_path / "in" / name).write_bytes(b"")
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    arguments = ["--snakefile", str(SNAKEFILE), "--directory", str(tmp_path), "--cores", "1", "--dry-run", "-p"]
-    arguments += ["--quiet", "host", "--configfile", str(tmp_path / "config.yaml")]
+def commands_in(said: str) -> list[str]:
+    """The commands for a shell that Snakemake printed, each with all its lines."""
+    found = []
+    for part in said.split("Shell command: ")[1:]:
+        lines = part.splitlines(keepends=True)
+        for count in range(1, len(lines) + 1):
+            try:
+                shlex.split(command := "".join(lines[:count]).rstrip("\n"))
+            except ValueError:  # a quoted word goes on in the next line
+                continue
+            found.append(command)
+            break
+    return found
+
+
+def make_own_inputs(folder: Path, texts: Sequence[str]) -> None:
+    for text in texts:
+        path = folder / "in" / text.translate(WITHOUT_BRACES)
+        path.mkdir(parents=True, exist_ok=True)
+        for name in (f"{path}.npz", f"{path}-2.npz", f"{path}.pth"):
+            Path(name).write_bytes(b"")
+
+
+def test_text_reaches_commands_as_it_is_and_no_shell(tmp_path: Path) -> None:
+    """Snakemake prints the commands that it would run: in each, our text is one word, as the shell would read it, and
+    neither the shell nor Snakemake's wildcards change it."""
+    folder, config = tmp_path / "work", own_runs(*WORDS)
+    make_own_inputs(folder, WORDS)
+    (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    arguments = ["--snakefile", str(SNAKEFILE), "--directory", str(folder), "--cores", "1", "--dry-run", "-p"]
+    arguments += ["--quiet", "host", "--configfile", str(folder / "config.yaml")]
     done = subprocess.run(
-        [sys.executable, "-m", "snakemake", *arguments],
+        [sys.executable, "-m", "snakemake", *arguments, "--", "all", "figures"],
         env=environment(), capture_output=True, text=True, cwd=REPOSITORY, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
-    commands = [line.removeprefix("Shell command: ") for line in done.stdout.splitlines() + done.stderr.splitlines()]
-    commands = [line for line in commands if line.startswith("lcsc ")]
+    commands = [command for command in commands_in(done.stdout + done.stderr) if command.startswith("lcsc ")]
     assert {command.split()[1] for command in commands} >= {"data", "collect", "extractor", "search", "report"}
-    for command in commands:
-        # What /bin/bash makes of it, with `lcsc` a function that prints its arguments, is what was meant.
-        shell = f"lcsc() {{ printf '%s\\0' \"$@\"; }}; {command}"
-        said = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, cwd=tmp_path, check=True)
-        assert said.stdout.split("\0")[:-1] == shlex.split(command)[1:]
-    assert not [path for path in (tmp_path, REPOSITORY) if (path / "X").exists()]
+    # What /bin/bash makes of them, with `lcsc` a function that prints its arguments, is what was meant.
+    shell = "lcsc() { printf '%s\\0' \"$@\" END; }\n" + "\n".join(commands)
+    said = subprocess.run(["bash"], input=shell, capture_output=True, text=True, cwd=folder, check=True)
+    found = [words.split("\0")[:-1] for words in said.stdout.split("END\0")[:-1]]
+    assert found == [shlex.split(command)[1:] for command in commands]
+    settings = [words[words.index("--settings") + 1] for words in found if "--settings" in words]
+    assert not expected_settings(config).difference(settings)
+    folders = [words[words.index("--folder") + 1] for words in found if words[0] == "collect"]
+    assert sorted(folders) == sorted(run["checkpoints"]["folder"] for run in config["runs"].values())
+    assert not [path for path in (folder, REPOSITORY) if (path / "X").exists()]
+
+
+def expected_settings(config: Mapping[str, Any]) -> set[str]:
+    """What each step of every run is to be given."""
+    full = resolve(config)
+    runs = [(run, step, None) for run in full["runs"] for step in ("collect", "baselines", "evaluate", "report")]
+    runs += [
+        (run, step, name) for run in full["runs"] for step in ("search", "select") for name in ("evolution", "tensor")
+    ]
+    found = [step_settings(full, run, step, name=name) for run, step, name in runs]
+    found += [step_settings(full, None, "data", name=name) for name in full["data"] if name != "digits"]
+    found += [step_settings(full, None, "figures")]
+    return {canonical_json(settings) for settings in found}
+
+
+def test_paths_have_no_braces_since_snakemake_takes_them_for_wildcards() -> None:
+    config = own_runs("plain")
+    run = config["runs"]["own0"]["checkpoints"]
+    places = {"data.own0.path": config["data"]["own0"], "data.own0.held_out_path": config["data"]["own0"]}
+    places |= {"extractors.dino0.weights": config["extractors"]["dino0"], "runs.own0.checkpoints.folder": run}
+    for place, section in places.items():
+        key, before = place.rpartition(".")[2], dict(section)
+        section[key] = "in/{run}"
+        with pytest.raises(
+            InputError, match=rf'{re.escape(place)}: found "in/\{{run}}", expected a path without braces'
+        ):
+            resolve(config)
+        section.update(before)
+    assert resolve(config)
 
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(

@@ -167,6 +167,8 @@ def _keys_by_kind(place: Place) -> dict[str, list[str]]:
 
 def _way_out(error: ValidationError) -> list[str]:
     """YAML 1.1 reads 1e-3 as text, and --config reads every nested number so: say how to write it."""
+    if error.validator == "pattern" and "x-way-out" in error.schema:
+        return [error.schema["x-way-out"]]
     if error.validator != "type" or not isinstance(error.instance, str):
         return []
     for number in (int, float):

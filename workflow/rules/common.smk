@@ -77,6 +77,11 @@ def settings(step, run=None, name=None):
     return canonical_json(lcsc_config.step_settings(CONFIG, run, step, name=name))
 
 
+def text(words):
+    """A params function for ``words`` of the configuration: in a plain string Snakemake would fill in its wildcards."""
+    return lambda wildcards: words
+
+
 def settings_of(step):
     """A params function for ``step`` of the run that the wildcards name."""
     return lambda wildcards: settings(

@@ -100,11 +100,13 @@ def figure_files():
 
 
 def _picture(name, figure):
+    # Snakemake fills in wildcards here, also in what a function returns.
+    title = figure["title"].translate(str.maketrans("{}", "()"))
     return report(
         f"results/figures/{name}.svg",
         caption="../report/figure.rst",
         category="figures",
-        labels={"what": figure["title"]},
+        labels={"what": title},
     )
 
 

@@ -78,7 +78,7 @@ for run in SEARCHED:
             mem_mb=collecting_memory(run),
             runtime=times(120),
         params:
-            settings=settings("export", run),
+            settings=text(settings("export", run)),
             native=lambda wildcards, output: (
                 ["--native", output.native] if output.native else []
             ),

@@ -24,9 +24,9 @@ rule figures:
         mem_mb=2000,
         runtime=20,
     params:
-        settings=settings("figures"),
+        settings=text(settings("figures")),
         folder=subpath(output.claims, parent=True),
-        options=configfile_options(),
+        options=text(configfile_options()),
     shell:
         "lcsc figures --settings {params.settings:q} {params.options:q} --output {params.folder:q}"
         " --benchmarks benchmarks --log {log:q}"

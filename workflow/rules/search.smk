@@ -60,7 +60,7 @@ for run, search, first, count in search_rounds():
             runtime=scoring_minutes(work.longest_round, run, search),
             device=DEVICE,
         params:
-            settings=settings("search", run, search),
+            settings=text(settings("search", run, search)),
             warm=warm_options,
             folder=lambda wildcards, output: Path(output.generations[0]).parent,
             first=first,

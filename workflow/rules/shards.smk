@@ -26,7 +26,7 @@ for run, search in sharded_searches():
             runtime=scoring_minutes(work.of_share, run, search),
             device=DEVICE,
         params:
-            settings=settings("search", run, search),
+            settings=text(settings("search", run, search)),
             warm=warm_options,
             folder=f"results/{run}/search/{search}",
             number=shard_count(run, search),
@@ -64,7 +64,7 @@ for run, search in sharded_searches():
                 runtime=scoring_minutes(work.of_share, run, search),
                 device=DEVICE,
             params:
-                settings=settings("search", run, search),
+                settings=text(settings("search", run, search)),
                 warm=warm_options,
                 folder=f"results/{run}/search/{search}",
                 number=shard_count(run, search),
@@ -100,7 +100,7 @@ for run, search in sharded_searches():
             runtime=scoring_minutes(work.of_look, run, search),
             device=DEVICE if looks(run, search) else "cpu",
         params:
-            settings=settings("search", run, search),
+            settings=text(settings("search", run, search)),
             warm=warm_options,
             folder=subpath(output.generation, parent=True),
         shell:
