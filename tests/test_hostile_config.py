@@ -15,7 +15,7 @@ import pytest
 import yaml
 from small_workflow import CONFIG, REPOSITORY, SNAKEFILE, environment
 
-from lcsc.config import load_config, read_yaml, resolve, step_settings
+from lcsc.config import load_config, read_plain, read_yaml, resolve, step_settings
 from lcsc.errors import InputError
 from lcsc.files import canonical_json
 
@@ -214,6 +214,35 @@ def test_tags_and_bombs_in_yaml_are_refused(tmp_path: Path, text: str, part: str
         load_config("config.yaml")
     assert "\n" not in str(caught.value)
     assert [path.name for path in Path().iterdir()] == ["config.yaml"]
+
+
+PROGRAM = "__use_yte__: true\n?__import__('pathlib').Path('X').touch() or True:\n  threads: 1\n"
+
+
+@pytest.mark.parametrize(("given", "ran"), [([], False), (["--configfile", "config/config.yaml"], True)])
+def test_a_configuration_that_snakemake_would_evaluate_is_refused(tmp_path: Path, given: list[str], ran: bool) -> None:
+    """Before its code runs where the workflow itself names the file, and else, as docs/security.md says, afterwards."""
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.yaml").write_text(PROGRAM, encoding="utf-8")
+    arguments = ["--snakefile", str(SNAKEFILE), "--cores", "1", "--dry-run", *given]
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", *arguments],
+        env=environment(), capture_output=True, text=True, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert done.returncode == InputError.exit_code
+    assert "error: config/config.yaml: __use_yte__: found this key" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "X").exists() == ran
+
+
+@pytest.mark.parametrize("value", ["true", "false"])
+def test_a_program_is_refused_by_our_own_reader(tmp_path: Path, value: str, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("config.yaml").write_text(PROGRAM.replace("true", value), encoding="utf-8")
+    for read in (read_plain, load_config):
+        with pytest.raises(InputError, match="__use_yte__"):
+            read("config.yaml")
+    assert not Path("X").exists()
 
 
 def test_aliases_of_a_usual_kind_are_read(tmp_path: Path) -> None:

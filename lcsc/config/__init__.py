@@ -17,7 +17,7 @@ from lcsc.config.settings import (
     stages,
     step_settings,
 )
-from lcsc.config.yaml_files import read_yaml
+from lcsc.config.yaml_files import read_plain, read_yaml
 
 __all__ = [
     "STEPS",
@@ -26,6 +26,7 @@ __all__ = [
     "extractor_id",
     "further_searched",
     "load_config",
+    "read_plain",
     "read_schema",
     "read_yaml",
     "resolve",

@@ -12,6 +12,7 @@ from lcsc.errors import InputError
 
 # A configuration has hundreds; aliases of aliases make millions out of a few lines.
 MOST_VALUES = 100_000
+EVALUATED = "__use_yte__"
 
 
 class _Loader(yaml.SafeLoader):
@@ -55,6 +56,15 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
     if not isinstance(content, dict):
         found = "nothing" if content is None else type(content).__name__
         raise InputError(f"{path}: found {found}, expected a YAML mapping; start from config/config.yaml")
+    return content
+
+
+def read_plain(path: Path | str) -> dict[str, Any]:
+    """The same for a configuration that Snakemake reads, too; one that it would evaluate as a program is refused."""
+    content = read_yaml(path)
+    if EVALUATED in content:
+        found = f"{EVALUATED}: found this key, for which Snakemake evaluates the file as a program (YTE)"
+        raise InputError(f"{path}: {found}; expected plain values; write what it comes to, without the key")
     return content
 
 

@@ -5,17 +5,6 @@ import re
 import sys
 from pathlib import Path
 
-try:
-    import lcsc.config as lcsc_config
-    from lcsc import failures, layout
-    from lcsc.errors import InputError
-    from lcsc.files import canonical_json
-    from lcsc.plan import resources as limits
-except ImportError as error:
-    sys.exit(
-        f"lcsc is not installed for {sys.executable} ({error}); run: pip install -e ."
-    )
-
 # The jobs' shells find `lcsc` beside the Python that runs Snakemake, also where its environment is not activated.
 os.environ.update(
     PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
@@ -28,22 +17,9 @@ ENVIRONMENT = "../../environment.yml"
 def resolved(workflow, config):
     """The complete configuration; ends Snakemake with one line where it is wrong."""
     files = list(map(relative, workflow.overwrite_configfiles or workflow.configfiles))
-    try:
-        for path in files:
-            lcsc_config.read_yaml(path)
-        files += ["--config"] if workflow.config_settings.config else []
-        return lcsc_config.resolve(config, source=" + ".join(files))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-
-
-def relative(path):
-    """``path`` from the working directory where it lies within."""
-    path = Path(path)
-    return str(
-        path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    )
+    list(map(require_plain, files))
+    files += ["--config"] if workflow.config_settings.config else []
+    return or_end(lcsc_config.resolve, config, source=" + ".join(files))
 
 
 CONFIG = resolved(workflow, config)
