@@ -8,22 +8,29 @@ from pathlib import Path
 
 # As Snakemake writes of a failed job, alone or in a group.
 _RULE = re.compile(r"^(?:Error in rule |        rule )(?P<rule>.+):$")
+_JOB = re.compile(r"^ +jobid: (?P<job>\d+)$")
+_FINISHED = re.compile(r"^Finished jobid: (?P<job>\d+)\b")
 _LOG = re.compile(r"^ +log: (?P<logs>.+) \(check log file\(s\) for error details\)$")
 _ERROR = re.compile(r"^\S+ \S+ (?:ERROR|CRITICAL) (?P<words>.*)$")
 SILENT = "ended without a word: killed, or out of memory or time; what it had done is kept where it has a journal"
 
 
 def failed_jobs(lines: Iterable[str]) -> dict[str, str]:
-    """The log of each job that ``lines`` of Snakemake's log call failed, with its rule; the last try of each."""
-    found: dict[str, str] = {}
-    rule = ""
+    """The log of each job that ``lines`` of Snakemake's log call failed, with its rule; the last try of each, and none
+    of those that finished after all."""
+    found: dict[str, tuple[str, str]] = {}
+    rule = job = ""
     for line in lines:
-        if named := _RULE.match(line):
-            rule = named["rule"]
+        if finished := _FINISHED.match(line):
+            found.pop(finished["job"], None)
+        elif named := _RULE.match(line):
+            rule, job = named["rule"], ""
+        elif rule and (numbered := _JOB.match(line)):
+            job = numbered["job"]
         elif rule and (logged := _LOG.match(line)):
-            found[logged["logs"].split(", ")[0]] = rule
+            found[job] = (logged["logs"].split(", ")[0], rule)
             rule = ""
-    return found
+    return dict(found.values())
 
 
 def reason(log: Path) -> str:

@@ -115,6 +115,16 @@ def test_failed_jobs_are_summarised_with_their_reason_and_log(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("job", [7, 3])
+def test_a_job_that_finished_at_a_later_try_has_not_failed(job):
+    again = SNAKEMAKE_LOG.replace("jobid: 9", "jobid: 73")
+    later = f"{again}[Sun Nov 29 10:00:00 2026]\nFinished jobid: {job} (Rule: of it)\n1 of 9 steps (11%) done\n"
+    others = {"logs/digits/search.log", "logs/digits/collect.log"}
+    others.remove({7: "logs/digits/search.log", 3: "logs/digits/collect.log"}[job])
+    assert set(failures.failed_jobs(later.splitlines())) == others
+    assert len(failures.failed_jobs(f"{later}{SNAKEMAKE_LOG}".splitlines())) == 2  # and failed once more
+
+
 @pytest.mark.parametrize("text", ["", "Waiting at most 5 seconds for missing files"])
 def test_without_a_failed_job_the_logs_are_named(tmp_path, text):
     (tmp_path / "snakemake.log").write_text(text)
