@@ -8,7 +8,7 @@ import pytest
 from lcsc.cli import main
 from lcsc.errors import InputError
 from lcsc.status import words
-from lcsc.status.reading import runs_in, steps_of
+from lcsc.status.reading import Step, runs_in, steps_of
 
 NOW = 1_700_000_000.0
 PROGRESS = "2026-01-01 10:00:00,000 INFO evaluations of this round 3/50 (6%) · generation 1 · ETA 0:30"
@@ -65,6 +65,45 @@ def test_a_step_that_says_nothing_for_long_names_its_log(place):
     assert detail.endswith("search-gradient-0000.log")
     log(logs / "digits" / "search-gradient-0000.log", "2026-01-01 10:00:00,000 INFO wrote x", age=1200.0)
     assert "silent" not in found(place)["search gradient"].detail
+
+
+FAILED = "2026-01-01 10:00:02,000 ERROR error: bank: not found; make it"
+
+
+@pytest.mark.parametrize("name", ["baselines", "train-constant", "tune-adam", "select-gradient", "evaluate", "export"])
+def test_a_step_whose_log_ends_in_an_error_has_failed(place, name):
+    run, logs = place
+    (run / "train/constant/manifest.json").unlink()
+    path = logs / "digits" / f"{name}.log"
+    log(path, f"{PROGRESS}\n2026-01-01 10:00:01,000 DEBUG failed after 1.0 s\n{FAILED}\n", age=1200.0)
+    (step,) = (step for step in found(place).values() if step.state == "failed")
+    assert step.name == name.replace("-", " ").replace("tune", "fine-tune")
+    assert step.detail == f"bank: not found; make it · see {path}"
+    log(path, PROGRESS)  # the next try writes anew
+    assert found(place)[step.name].state == "working"
+
+
+def test_a_failed_step_that_was_made_after_all_is_done(place):
+    _, logs = place
+    log(logs / "digits" / "collect.log", FAILED)
+    assert found(place)["collect"].state == "done"
+
+
+def test_a_search_whose_job_failed_has_failed(place, capsys):
+    run, logs = place
+    path = logs / "digits" / "search-new-0000.log"
+    log(path, FAILED)
+    assert found(place)["search new"] == Step("search new", "failed", f"bank: not found; make it · see {path}")
+    # One of several shards, while another is at work.
+    shard = logs / "digits" / "search-gradient-0002.forward-2.log"
+    log(shard, FAILED, age=60.0)
+    step = found(place)["search gradient"]
+    assert step.state == "failed"
+    assert step.detail.startswith(f"bank: not found; make it · see {shard} · generation 1 · best 40, ")
+    assert main(["status", str(run), "--logs", str(logs)]) == 0
+    shown = capsys.readouterr().out
+    assert "digits: 2 of 10 steps done, 2 failed" in shown
+    assert "✗ search new" in shown
 
 
 def test_the_newest_round_speaks_and_shards_belong_to_their_search(place):

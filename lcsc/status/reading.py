@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from lcsc.errors import InputError
 
-State = Literal["done", "working", "waiting"]
+State = Literal["done", "working", "failed", "waiting"]
 UNDER_WAY = "ETA"  # stands in progress lines of work that has not ended
+ERRORS = ("ERROR", "CRITICAL")  # levels of what a step ends with when it fails
 SILENT = 600.0  # seconds after which a step that says nothing may have been killed
 OTHERS = ("shared", "figures")  # folders of the results that are no runs
 _LINE = re.compile(r"^\S+ \S+ (\w+) (.*)$")
@@ -57,7 +58,7 @@ def _steps(run: Path, said: Mapping[str, Path], now: float) -> Iterator[Step]:
         yield _step(f"fine-tune {name}", run / "tune" / name / "manifest.json", said.get(f"tune-{name}"), now)
     yield _step("baselines", run / "baselines.json", said.get("baselines"), now)
     for name in _searches(run, said):
-        yield _search(run / "search" / name, _newest(said, name), now)
+        yield _search(run / "search" / name, _logs_of(said, name), now)
         yield _step(f"select {name}", run / "search" / name / "selection.json", said.get(f"select-{name}"), now)
     yield _step("evaluate", run / "evaluation.json", said.get("evaluate"), now)
     yield _step("export", run / "export" / "recipe.json", said.get("export"), now)
@@ -73,10 +74,10 @@ def _searches(run: Path, said: Mapping[str, Path]) -> list[str]:
     return _names(run / "search", {_ROUND.sub("", stem): path for stem, path in said.items()}, "search-")
 
 
-def _newest(said: Mapping[str, Path], search: str) -> Path | None:
-    """The log of the round that was written to last."""
+def _logs_of(said: Mapping[str, Path], search: str) -> list[Path]:
+    """The logs of the rounds and shards of a search, that which was written to last at the end."""
     found = [path for stem, path in said.items() if _ROUND.sub("", stem) == f"search-{search}"]
-    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+    return sorted(found, key=lambda path: path.stat().st_mtime)
 
 
 def _step(name: str, output: Path, log: Path | None, now: float) -> Step:
@@ -84,16 +85,20 @@ def _step(name: str, output: Path, log: Path | None, now: float) -> Step:
         return Step(name, "done")
     if log is None:
         return Step(name, "waiting")
+    if error := _error(log):
+        return Step(name, "failed", error)
     return Step(name, "working", _last_words(log, now))
 
 
-def _search(folder: Path, log: Path | None, now: float) -> Step:
+def _search(folder: Path, logs: list[Path], now: float) -> Step:
     name = f"search {folder.name}"
-    said = _last_words(log, now) if log else ""
-    words = [text for text in (_course(folder), said if UNDER_WAY in said else "") if text]
     if (folder / "selection.json").exists():
         return Step(name, "done", _course(folder))
-    return Step(name, "working" if words else "waiting", " · ".join(words))
+    said = _last_words(logs[-1], now) if logs else ""
+    # A try writes its log anew: an error at the end of one, also of a shard beside others at work, is not made good.
+    error = next(filter(None, map(_error, reversed(logs))), "")
+    words = [text for text in (error, _course(folder), said if UNDER_WAY in said else "") if text]
+    return Step(name, "failed" if error else "working" if words else "waiting", " · ".join(words))
 
 
 def _course(folder: Path) -> str:
@@ -117,14 +122,28 @@ def _read(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _last_words(log: Path, now: float) -> str:
-    """The last line that a step would print, and for how long it has said nothing, where that is long."""
+def _shown(log: Path) -> list[tuple[str, str]]:
+    """The lines that a step would print, each with its level; none while the log is made anew."""
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    return [(found[1], found[2]) for line in lines if (found := _LINE.match(line)) and found[1] != "DEBUG"]
+
+
+def _error(log: Path) -> str:
+    """The error that a step ended with, and its log; nothing for a step that did not."""
+    level, words = (_shown(log) or [("", "")])[-1]
+    return f"{words.removeprefix('error: ')} · see {log}" if level in ERRORS else ""
+
+
+def _last_words(log: Path, now: float) -> str:
+    """The last line that a step would print, and for how long it has said nothing, where that is long."""
+    shown = _shown(log)
+    try:
         silence = now - log.stat().st_mtime
     except OSError:
         return ""
-    shown = [found[2] for line in lines if (found := _LINE.match(line)) and found[1] != "DEBUG"]
-    last = shown[-1] if shown else ""
+    last = shown[-1][1] if shown else ""
     quiet = f"silent for {silence / 60:.0f} min, see {log}" if silence > SILENT and UNDER_WAY in last else ""
     return " · ".join(part for part in (last, quiet) if part)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lcsc.status.reading import Step, steps_of
 
-SIGNS = {"done": "✓", "working": "▶", "waiting": "·"}
+SIGNS = {"done": "✓", "working": "▶", "failed": "✗", "waiting": "·"}
 CLEAR = "\x1b[H\x1b[J"
 
 
@@ -18,7 +18,8 @@ def text_of(run: str, steps: Sequence[Step], width: int) -> str:
     """A line for each step; lines are cut to ``width`` characters."""
     size = max(len(step.name) for step in steps)
     finished = sum(step.state == "done" for step in steps)
-    lines = [f"{run}: {finished} of {len(steps)} steps done"]
+    failed = sum(step.state == "failed" for step in steps)
+    lines = [f"{run}: {finished} of {len(steps)} steps done" + (f", {failed} failed" if failed else "")]
     lines += [f"  {SIGNS[step.state]} {step.name:<{size}}  {step.detail}".rstrip() for step in steps]
     return "\n".join(line if len(line) <= width else f"{line[: width - 1]}…" for line in lines)
 
