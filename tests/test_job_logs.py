@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lcsc import cli, failures
@@ -63,6 +64,33 @@ def test_files_are_named_with_the_beginning_of_their_sha256(tmp_path):
     assert found["generations"].endswith("21 bytes in 3 files")
 
 
+def test_images_that_the_settings_name_are_among_what_is_read(tmp_path):
+    images = np.arange(40 * 64, dtype=np.uint8).reshape(40, 1, 8, 8)
+    given = {name: tmp_path / f"{name}.npy" for name in ("path", "held_out_path")}
+    for index, path in enumerate(given.values()):
+        np.save(path, images + index)
+    words = {"name": "own", "source": "npz", "held_out": None, **{key: str(path) for key, path in given.items()}}
+    code, lines = run_data(tmp_path, **words)
+    assert code == 0
+    for key, path in given.items():
+        (line,) = (line for line in lines if f"reads {key} of the settings: " in line)
+        digits = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        assert f"DEBUG reads {key} of the settings: {path}: sha256 {digits}, " in line
+
+
+def test_published_statistics_that_the_settings_name_are_among_what_is_read(tmp_path):
+    (tmp_path / "given.npz").write_bytes(b"no statistics")
+    (tmp_path / "extractor").write_bytes(b"no extractor")
+    part = {"path": str(tmp_path / "given.npz"), "made_by": "own", "count": 3}
+    settings = json.dumps({"data_id": "x", "extractor_id": "y", "statistics": {"held_out": part}})
+    words = ["--settings", settings, "--extractor", str(tmp_path / "extractor"), "--output", str(tmp_path / "out.h5")]
+    assert cli.main(["reference", *words, "--published", "held-out", "--log", str(tmp_path / "log")]) == 2
+    digits = hashlib.sha256(b"no statistics").hexdigest()[:12]
+    assert any(
+        f"reads statistics of the settings: {part['path']}: sha256 {digits}" in x for x in lines_of(tmp_path / "log")
+    )
+
+
 def test_what_is_not_there_and_what_is_too_much_is_said(tmp_path, monkeypatch):
     assert "not there" in job_log.described([tmp_path / "none"])
     (tmp_path / "images.npz").write_bytes(b"0" * 100)
@@ -72,7 +100,8 @@ def test_what_is_not_there_and_what_is_too_much_is_said(tmp_path, monkeypatch):
 
 def test_every_option_with_a_path_is_known_as_read_or_written():
     """A new option that names an output must be added to what is written, or its old content would be hashed."""
-    written = {*job_log._WRITTEN, *(name for names in job_log._WRITTEN_BY.values() for name in names)}
+    named = (*job_log._WRITTEN_BY.values(), *job_log._READ_IN_PART.values())
+    written = {*job_log._WRITTEN, *(name for names in named for name in names)}
     words = ("output", "folder for", "write", "file to write", ".json")
     (actions,) = (a for a in cli.build_parser()._actions if isinstance(a, argparse._SubParsersAction))
     for command, parser in actions.choices.items():

@@ -4,6 +4,7 @@ import copy
 import csv
 import json
 import math
+import re
 from functools import partial
 
 import pytest
@@ -118,7 +119,10 @@ def test_figures_and_claims_are_made_from_files_the_same_bytes_each_time(results
     settings = json.dumps({"figures": {"cost": SPEC}, "claims": [CLAIM], "runs": RUNS})
     for folder in ("a", "b"):
         options = ["--settings", settings, "--results", str(results), "--output", str(results / folder)]
-        assert main(["figures", *options]) == 0
+        assert main(["figures", *options, "--log", str(results / "log")]) == 0
+    log = (results / "log").read_text(encoding="utf-8")
+    assert all(re.search(f"reads records of {run}: .*evaluation.json.*: sha256 [0-9a-f]{{12}}, ", log) for run in RUNS)
+    assert "reads --" not in log  # not all there is in the folder of the results
     files = sorted(path.name for path in (results / "a").iterdir())
     assert files == ["cost.csv", "cost.png", "cost.svg", "paper.md", "report.html"]
     assert all((results / "a" / name).read_bytes() == (results / "b" / name).read_bytes() for name in files)

@@ -216,10 +216,20 @@ def run_in_shares(common, folder, generation, count, stages):
         before, files = files, [folder / f"{generation}-{stage}-{index}.npz" for index in range(1, count + 1)]
         for index, file in enumerate(files, 1):
             given = ["--shard", f"{index}/{count}", "--stage", stage, *(["--forward", *before] if before else [])]
-            assert lcsc("shard", *common, *where, *given, "--output", file) == 0
+            assert lcsc("shard", *common, *where, *given, "--output", file, "--log", folder / "shard.log") == 0
+            assert generations_read(folder / "shard.log") == generation
     joined = ["--first", generation, "--count", 1, "--output", folder, "--shards", *files]
-    assert lcsc("search", *common, *joined, "--timing", folder / "timing.json") == 0
+    assert lcsc("search", *common, *joined, "--timing", folder / "timing.json", "--log", folder / "join.log") == 0
+    assert generations_read(folder / "join.log") == generation
     return files
+
+
+def generations_read(log):
+    """How many generations before its own a job's log says that it read."""
+    lines = [line for line in log.read_text(encoding="utf-8").splitlines() if "reads the generations before: " in line]
+    found = re.findall(r"before: (?:(\d+) files, )?.*generation-\d{4}\.json: sha256 [0-9a-f]{12}, ", "\n".join(lines))
+    assert len(found) == len(lines) <= 1
+    return int(found[0] or 1) if found else 0
 
 
 @pytest.mark.parametrize(("chosen", "stages"), [(SEARCH, ["forward"]), (GRADIENT, ["forward", "backward"])])

@@ -6,15 +6,17 @@ import argparse
 import hashlib
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lcsc.files import sha256_of
 from lcsc.progress import logger
 
 # Options that name what a step writes; all others that name paths name what it reads.
-_WRITTEN = frozenset({"output", "log", "timing", "figures", "native", "search"})
+_WRITTEN = frozenset({"output", "log", "timing", "figures", "native"})
 _WRITTEN_BY = {"evaluate": frozenset({"samples"}), "export": frozenset({"recipe"})}
+# Options that name a folder of which a step reads some files: it says itself which.
+_READ_IN_PART = {"shard": frozenset({"search"}), "figures": frozenset({"results", "benchmarks"})}
 # What a folder's content is known by, where it has such a file.
 _MANIFESTS = ("index.json", "manifest.json")
 # Of one option; to read more again would cost the job seconds, and says less than the bytes and their time do.
@@ -31,16 +33,23 @@ def write_opening(options: argparse.Namespace) -> None:
     where = f"{platform.node()} · Python {platform.python_version()} · process {os.getpid()}"
     logger.debug("lcsc %s %s · %s", __version__, options.command, where)
     for name, paths in read_by(options):
-        logger.debug("reads --%s: %s", name.replace("_", "-"), described(paths))
+        log_read(options, f"--{name.replace('_', '-')}", paths)
+
+
+def log_read(options: argparse.Namespace, what: str, paths: Iterable[Path]) -> None:
+    """Write to the log, where there is one, that the step reads ``paths``, if any."""
+    if options.log is not None and (found := list(paths)):
+        logger.debug("reads %s: %s", what, described(found))
 
 
 def read_by(options: argparse.Namespace) -> Iterator[tuple[str, list[Path]]]:
     """The options that name what the step reads, with their paths."""
-    written = _WRITTEN | _WRITTEN_BY.get(options.command, frozenset())
+    others = (known.get(options.command, frozenset()) for known in (_WRITTEN_BY, _READ_IN_PART))
+    left_out = _WRITTEN.union(*others)
     for name, value in sorted(vars(options).items()):
         values = value if isinstance(value, list) else [value]
         paths = [item for item in values if isinstance(item, Path)]
-        if paths and name not in written:
+        if paths and name not in left_out:
             yield name, paths
 
 

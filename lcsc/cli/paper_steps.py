@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lcsc.cli.job_log import log_read
 from lcsc.cli.settings import measured, step_settings_of
 from lcsc.progress import logger
 from lcsc.runtime import limit_threads_before_imports
 
 if TYPE_CHECKING:
     from lcsc.paper.made import Made
+
+# What figures are made of, in a run's folder.
+RECORDS = (
+    *("evaluation.json", "samples.npz", "bank/index.json"),
+    *("timings/*.json", "landscapes/*.json", "search/*/generation-*.json"),
+)
 
 
 def figures(options: argparse.Namespace) -> None:
@@ -25,6 +33,7 @@ def figures(options: argparse.Namespace) -> None:
         from lcsc.paper.records import Records
         from lcsc.paper.times import times_data, times_of
 
+        _log_records(options, settings["runs"])
         records = Records(options.results, settings["runs"], settings["figures"])
         made = {}
         for name, spec in settings["figures"].items():
@@ -41,6 +50,17 @@ def figures(options: argparse.Namespace) -> None:
         write_text(options.output / "report.html", page)
         for claim in found:
             logger.info("%s: %s", claim.spec["claim"], claim.verdict)
+
+
+def _log_records(options: argparse.Namespace, runs: Collection[str]) -> None:
+    """Write to the log which records of the runs, and times of their jobs, there are to read."""
+    for name in runs:
+        found = [path for pattern in RECORDS for path in sorted((options.results / name).glob(pattern))]
+        log_read(options, f"records of {name}", found)
+    from lcsc.paper.times import SHARED
+
+    for name in (*runs, SHARED) if options.benchmarks is not None else ():
+        log_read(options, f"benchmarks of {name}", sorted((options.benchmarks / name).glob("*.tsv")))
 
 
 def _write(folder: Path, made: Made) -> None:

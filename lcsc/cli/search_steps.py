@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lcsc.cli.job_log import log_read
 from lcsc.cli.scoring_steps import log_protocol, scoring_context, searched_measure
 from lcsc.cli.settings import measured, step_settings_of
 from lcsc.errors import InputError
@@ -135,6 +136,7 @@ def search(options: argparse.Namespace) -> None:
         from lcsc.search.driver import run_generations
         from lcsc.search.racing import Race
 
+        _log_chain(options, options.output, options.first)
         opened = _open(options, context, settings, device)
         took: list[float] = []
         images = int(settings["images"])
@@ -154,6 +156,13 @@ def search(options: argparse.Namespace) -> None:
         cost.earlier_seconds = found.known_seconds / context.workers.count + found.known_shared_seconds + sum(took)
         cost.device = device or cost.device
     logger.info("%d evaluations, best %s", found.evaluations, found.best)
+
+
+def _log_chain(options: argparse.Namespace, folder: Path, count: int) -> None:
+    """Write to the log which generations the job goes on from."""
+    from lcsc.search.generations import chain_paths
+
+    log_read(options, "the generations before", chain_paths(folder, count))
 
 
 def _scoring(options: argparse.Namespace, opened: _Opened, race: Race | None) -> ScoreAll:
@@ -208,6 +217,7 @@ def shard(options: argparse.Namespace) -> None:
         from lcsc import shards
         from lcsc.search.driver import open_journal, resume
 
+        _log_chain(options, options.search, options.generation)
         opened = _open(options, context, settings)
         _require_files(options, opened.search, which.count)
         course = resume(opened.search, options.search, options.generation, opened.about)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from lcsc.checksums import summed
+from lcsc.cli.job_log import log_read
 from lcsc.cli.settings import Cost, measured, step_settings_of
 from lcsc.devices import device_of_job
 from lcsc.errors import InputError
@@ -26,6 +28,8 @@ def _prepare(settings: dict[str, Any], cost: Cost, options: argparse.Namespace) 
 def data(options: argparse.Namespace) -> None:
     """``lcsc data``."""
     settings = step_settings_of(options, "data")
+    for key in ("path", "held_out_path"):
+        log_read(options, f"{key} of the settings", [Path(settings[key])] if settings.get(key) else [])
     limit_threads_before_imports(1)
     from lcsc.data import prepare
 
@@ -107,6 +111,8 @@ def fetch(options: argparse.Namespace) -> None:
 def reference(options: argparse.Namespace) -> None:
     """``lcsc reference``."""
     settings = step_settings_of(options, "reference")
+    given = (settings.get("statistics") or {}).get((options.published or "").replace("-", "_"))
+    log_read(options, "statistics of the settings", [Path(given["path"])] if given else [])
     with measured("reference", options) as cost:
         threads = _prepare(settings, cost, options)
         from lcsc.published import import_reference
