@@ -2,9 +2,10 @@
 
 import copy
 import json
+import re
 
 import pytest
-from small_workflow import CONFIG, REPOSITORY
+from small_workflow import CONFIG, REPOSITORY, run_workflow, small_config
 
 from lcsc.config import load_config, resolve
 from lcsc.plan import resources, work
@@ -102,6 +103,53 @@ def test_memory_covers_the_main_job_s_peaks_and_grows_with_the_bank(digits):
     assert resources.scoring_mb(digits, (40, parameters), "cuda", 8) < resources.scoring_mb(
         digits, (40, parameters), "auto", 8
     )
+
+
+def test_a_large_bank_is_collected_and_exported_in_its_time():
+    # 200 checkpoints of ImageNet 64's network, 237 GB, at 50 MB/s: read, checked and written once each.
+    minutes = resources.collecting_minutes(200, 296_000_000)
+    assert minutes * 60 > 3 * 237e9 / 50e6
+    assert minutes < 6 * 60
+    assert resources.collecting_minutes(40, 490_000) < 30
+    assert resources.collecting_mb(296_000_000) * resources.MB > 4 * 4 * 296_000_000
+
+
+def test_statistics_and_extractors_follow_the_images_and_the_extractor(tmp_path):
+    small, large = {"kind": "classifier", "dimension": 32}, {"kind": "inception"}
+    digits, imagenet = (1198, (1, 8, 8), "cpu"), (1_281_167, (3, 64, 64), "cpu")
+    # Peaks in MB of the main job (benchmarks): 845 for its statistics, 966 for its extractors.
+    assert 1.2 * 845 < resources.reference_mb(small, *digits) < 4000
+    assert resources.reference_mb(large, *imagenet) * resources.MB > 2 * 4 * 2048 * 1_281_167
+    assert resources.reference_minutes(1_281_167, "cuda") > 100
+    assert resources.reference_minutes(1198, "cpu") < 30
+    training = {"kind": "classifier", "dimension": 32, "steps": 1500, "batch": 128}
+    assert 1.2 * 966 < resources.extractor_mb(training, *digits) < 4000
+    assert resources.extractor_mb(training, *imagenet) * resources.MB > 2 * 4 * 3 * 64 * 64 * 1_281_167
+    assert resources.extractor_minutes({**training, "steps": 150_000}, "cpu") > 50 * resources.extractor_minutes(
+        training, "cpu"
+    )
+    images = tmp_path / "train.npz"
+    assert resources.image_count(images, (1, 8, 8)) == resources.USUAL_IMAGES
+    images.write_bytes(bytes(64 * 10 + 63))
+    assert resources.image_count(images, (1, 8, 8)) == 10
+
+
+def test_rules_ask_for_what_the_sizes_need(tmp_path):
+    config = small_config()
+    config["defaults"]["resources"] = {"parameters": 50_000_000}
+    said = run_workflow(tmp_path, config, "--dry-run", "--quiet", "host").stdout
+    found = {}
+    for job in re.split(r"\n\[", said):
+        if rule := re.search(r"^(?:local)?rule (\w+):$", job, re.MULTILINE):
+            found[rule[1]] = {key: int(n) for key, n in re.findall(r"\b(mem_mb|runtime)=(\d+)", job)}
+    bank = {"mem_mb": resources.collecting_mb(50_000_000), "runtime": resources.collecting_minutes(10, 50_000_000)}
+    assert found["collect_checkpoints"] == found["export_tiny"] == bank
+    images, shape = resources.USUAL_IMAGES, (1, 8, 8)  # none are there yet
+    mlp = config["extractors"]["mlp"] | {"kind": "classifier"}
+    statistics = {"mem_mb": resources.reference_mb(mlp, images, shape, "cpu")}
+    assert found["reference_statistics"] == statistics | {"runtime": resources.reference_minutes(images, "cpu")}
+    training = {"mem_mb": resources.extractor_mb(mlp, images, shape, "cpu")}
+    assert found["train_extractor"] == training | {"runtime": resources.extractor_minutes(mlp, "cpu")}
 
 
 def test_minutes_follow_the_stated_speed(digits):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,15 @@ MB = 1 << 20
 IMPORTED = {"cpu": 1200, "auto": 4000, "cuda": 4000}
 # Bytes for each pixel of a chunk of images: activations of a network, and of an extractor that enlarges them.
 PIXEL_BYTES = 4000
+# The same for each value of an image as a published extractor enlarges it; its side, where the settings say none.
+ENLARGED_BYTES, INCEPTION_SIDE = 64, 299
+# Images that go through an extractor at once for statistics, and features of the widest extractor.
+MEASURED_AT_ONCE, WIDEST = 512, 2048
+# Images of a set that is not prepared yet.
+USUAL_IMAGES = 50_000
+CLASSIFIER = "classifier"  # the kind of extractors that are trained here, on images of their own size
+# Bytes a second of a busy file system, and how often checkpoints go through it on their way into a bank.
+DISK, PASSES = 50e6, 3
 # Banks up to this size are to be kept in memory.
 MOST_RESIDENT = 32 << 30
 # Cores that shorten a step that scores.
@@ -96,6 +105,52 @@ def training_mb(run: Section, device: str, parameters: int) -> int:
 def collecting_mb(parameters: int) -> int:
     """Collecting or exporting: a few checkpoints at a time."""
     return math.ceil(IMPORTED["cpu"] + 4 * 6 * parameters / MB)
+
+
+def collecting_minutes(checkpoints: int, parameters: int) -> int:
+    """Minutes to collect a bank or to export from one: each checkpoint is read, checked and written."""
+    return BEGIN_MINUTES + math.ceil(PASSES * 4 * checkpoints * parameters / DISK / 60)
+
+
+def image_count(images: Path, shape: Sequence[int]) -> int:
+    """Images of ``shape`` in a part's file, a byte for each value; a usual number while it is not there yet."""
+    try:
+        return images.stat().st_size // math.prod(shape)
+    except OSError:
+        return USUAL_IMAGES
+
+
+def reference_mb(extractor: Section, images: int, shape: Sequence[int], device: str) -> int:
+    """Statistics of features: those of all images, twice, and some matrices in float64; a chunk in the extractor."""
+    values = math.prod(shape)
+    width = extractor["dimension"] + values if extractor["kind"] == CLASSIFIER else WIDEST
+    chunk = MEASURED_AT_ONCE * _extractor_bytes(extractor, values)
+    return math.ceil(IMPORTED[device] + (2 * 4 * images * width + 6 * 8 * width**2 + chunk) / MB)
+
+
+def reference_minutes(images: int, device: str) -> int:
+    """Minutes to measure ``images``, also by the exact extractor where a variant is measured."""
+    return BEGIN_MINUTES + math.ceil(2 * images / SLOWEST[device] / 60)
+
+
+def extractor_mb(extractor: Section, images: int, shape: Sequence[int], device: str) -> int:
+    """Training an extractor: all images as float32, twice on their way to the device, and a batch."""
+    values = math.prod(shape)
+    found: float = 2 * 4 * images * values + extractor["batch"] * values * PIXEL_BYTES
+    return math.ceil(IMPORTED[device] + found / MB)
+
+
+def extractor_minutes(extractor: Section, device: str) -> int:
+    """Minutes to train an extractor."""
+    seconds: float = TRAINING * extractor["steps"] * extractor["batch"] / SLOWEST[device]
+    return BEGIN_MINUTES + math.ceil(seconds / 60)
+
+
+def _extractor_bytes(extractor: Section, values: int) -> int:
+    """Bytes of activations for an image of so many ``values``; most extractors enlarge it to a side of their own."""
+    if extractor["kind"] == CLASSIFIER:
+        return PIXEL_BYTES * values
+    return ENLARGED_BYTES * 3 * int(extractor.get("size", INCEPTION_SIDE)) ** 2
 
 
 def rate(run: Section, device: str) -> float:

@@ -23,7 +23,7 @@ rule collect_checkpoints:
     threads: 1
     resources:
         mem_mb=collecting_memory(),
-        runtime=times(120),
+        runtime=collecting_minutes(),
     params:
         settings=settings_of("collect"),
         folder=subpath(output.index, parent=True),

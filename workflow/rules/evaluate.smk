@@ -76,7 +76,7 @@ for run in SEARCHED:
         threads: 1
         resources:
             mem_mb=collecting_memory(run),
-            runtime=times(120),
+            runtime=collecting_minutes(run),
         params:
             settings=text(settings("export", run)),
             native=lambda wildcards, output: (

@@ -19,8 +19,8 @@ rule reference_statistics:
     threads: CONFIG["threads"]
     resources:
         **GPU,
-        mem_mb=times(limits.IMPORTED[DEVICE] + 1000),
-        runtime=times(120),
+        mem_mb=reference_memory,
+        runtime=reference_minutes,
         device=DEVICE,
     params:
         settings=lambda wildcards: reference_settings(

@@ -58,6 +58,54 @@ def collecting_memory(run=None):
     )
 
 
+def collecting_minutes(run=None):
+    """A resource function: minutes to collect or to export."""
+    return lambda wildcards, attempt: attempt * limits.collecting_minutes(
+        *bank_sizes(run or wildcards.run)
+    )
+
+
+def images_of(data, part):
+    """How many images this part of the images with the id ``data`` has, and their shape as a run of theirs says it."""
+    section = next(
+        section
+        for section in RUNS.values()
+        if lcsc_config.data_id(CONFIG, section["data"]) == data
+    )
+    shape = (section.get("network") or section["generator"])["image_shape"]
+    path = Path(f"results/shared/data/{data}/{part}.npz")
+    return limits.image_count(path, shape), shape
+
+
+def reference_memory(wildcards, attempt):
+    """MB for statistics of features."""
+    count, shape = images_of(wildcards.data, wildcards.part)
+    return attempt * limits.reference_mb(
+        extractor_entry(wildcards.extractor), count, shape, DEVICE
+    )
+
+
+def reference_minutes(wildcards, attempt):
+    """Minutes for statistics of features."""
+    count, _ = images_of(wildcards.data, wildcards.part)
+    return attempt * limits.reference_minutes(count, DEVICE)
+
+
+def extractor_memory(wildcards, attempt):
+    """MB to train an extractor."""
+    count, shape = images_of(extractor_data(wildcards.extractor), "train")
+    return attempt * limits.extractor_mb(
+        extractor_entry(wildcards.extractor), count, shape, DEVICE
+    )
+
+
+def extractor_minutes(wildcards, attempt):
+    """Minutes to train an extractor."""
+    return attempt * limits.extractor_minutes(
+        extractor_entry(wildcards.extractor), DEVICE
+    )
+
+
 def times(amount):
     """A resource function: ``amount`` at the first try, and as much more at each further one."""
     return lambda wildcards, attempt: attempt * amount

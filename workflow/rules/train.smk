@@ -41,8 +41,8 @@ rule train_extractor:
     threads: CONFIG["threads"]
     resources:
         **GPU,
-        mem_mb=times(limits.IMPORTED[DEVICE] + 1000),
-        runtime=times(120),
+        mem_mb=extractor_memory,
+        runtime=extractor_minutes,
         device=DEVICE,
     params:
         settings=lambda wildcards: settings(
