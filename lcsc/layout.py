@@ -56,6 +56,16 @@ def landscape_path(run: str, name: str, results: str = RESULTS) -> str:
     return f"{results}/{run}/landscapes/{name}.json"
 
 
+def landscape_figures(landscapes: Mapping[str, Mapping[str, Any]]) -> int:
+    """How many figures a run's report has of its ``landscapes``: one for each number of images."""
+    return len({entry["images"] for entry in landscapes.values()})
+
+
+def landscape_figure(place: int) -> str:
+    """The name of the figure of landscapes at ``place``, from 1 on."""
+    return f"landscape-{place}" if place > 1 else "landscape"
+
+
 def ema_name(rate: float) -> str:
     """The file name of a training's average at ``rate``."""
     return f"rate-{sortable(rate)}.safetensors"

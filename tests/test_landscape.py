@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from small_workflow import CONFIG
 from tiny import SCORING
 
-from lcsc import weights
+from lcsc import layout, weights
 from lcsc.cli import main
 from lcsc.config import resolve, step_settings
 from lcsc.errors import InputError
@@ -22,6 +22,7 @@ from lcsc.files import read_json, write_json
 from lcsc.paper.landscape import Plane, axis, corners, plane
 from lcsc.paper.landscape_record import record
 from lcsc.plan.work import Work, of_landscape
+from lcsc.report.figures.landscape import draw_alike
 from lcsc.report.figures.scales import FEW_LINES, MOST_LINES, lines
 from lcsc.runtime import deterministic
 from lcsc.search.averaging import ema_shaped
@@ -243,6 +244,16 @@ def test_a_figure_of_landscapes_is_the_same_bytes_each_time(tiny_run, folder):
     page = (folder / "a" / "paper.md").read_text(encoding="utf-8")
     assert "; grid spacing 0.5, 60 images a point." in page
     assert ", ".join(f"`{protocol[:12]}`" for protocol in known["protocols"].values()) in page
+
+
+def test_a_report_has_the_figures_of_landscapes_that_the_workflow_expects(tiny_run, folder):
+    raw, ema = (read_json(run_landscape(tiny_run, folder, name), kind="landscape") for name in ("raw", "ema"))
+    other = {**ema, "images": 61}
+    for records, count in (([], 0), ([raw], 1), ([raw, ema], 1), ([raw, other, ema], 2)):
+        entries = {str(place): {"images": record["images"]} for place, record in enumerate(records)}
+        assert layout.landscape_figures(entries) == count
+        expected = [layout.landscape_figure(place) for place in range(1, count + 1)]
+        assert [drawing.name for drawing in draw_alike(records)] == expected
 
 
 def test_landscapes_that_do_not_compare_are_refused(tiny_run, folder, capsys):

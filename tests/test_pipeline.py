@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_workflow import environment, run_workflow, small_config
+from small_workflow import SNAKEFILE, environment, run_workflow, small_config
 
 from lcsc.files import sha256_of
 
@@ -19,10 +20,11 @@ pytestmark = pytest.mark.timeout(900)
 
 
 def config() -> dict[str, Any]:
-    """The small one, whose gradient search has an extractor of its own."""
+    """The small one, whose gradient search has an extractor of its own, with a landscape."""
     found = small_config()
     found["extractors"]["joint"] = {**found["extractors"]["cnn"], "pixels": {"share": 0.2, "size": 4}}
     found["defaults"]["searches"]["tensor"]["extractor"] = "joint"
+    found["defaults"]["landscapes"] = {"raw": {"steps": [22, 30, 40], "points": 3, "images": 32}}
     return found
 
 
@@ -124,9 +126,25 @@ def test_a_search_with_an_extractor_of_its_own_is_chosen_by_that_of_the_run(fold
     assert "LCSC (tensor) lowered FD (joint: cnn + pixels)" in (run / "report" / "report.html").read_text()
 
 
-def test_snakemakes_own_report_has_the_figures(folder: Path, said: str) -> None:
+def embedded(page: str, name: str) -> Any:
+    """What Snakemake's report holds as ``name``."""
+    (text,) = re.findall(rf'<script id="{name}">\s*var {name} = (.*);$', page, re.MULTILINE)
+    return json.loads(text)
+
+
+def test_snakemakes_own_report_has_every_figure_with_caption_and_category(folder: Path, said: str) -> None:
     page = folder / "bundle.html"
     run_workflow(folder, config(), "--report", str(page))
     text = page.read_text(encoding="utf-8")
-    for what in ("convergence of the search", "coefficients", "result table", "images"):
-        assert what in text, what
+    found, categories = (embedded(text, name) for name in ("results", "categories"))
+    report = "results/tiny/report"
+    pictures = {f"{report}/{path.name}" for path in (folder / report).glob("*.*") if path.suffix in (".svg", ".png")}
+    assert {f"{report}/landscape.svg", f"{report}/result.svg"} < pictures
+    assert set(found) == {*pictures, *(f"{report}/{name}.html" for name in ("report", "table", "guards"))}
+    (paths,) = categories["tiny"].values()
+    assert set(paths) == set(found)
+    assert len({entry["labels"]["what"] for entry in found.values()}) == len(found)
+    for path, entry in found.items():
+        words = (SNAKEFILE.parent / "report" / Path(path).with_suffix(".rst").name).read_text(encoding="utf-8")
+        expected = words.replace("{{ snakemake.wildcards.run }}", "tiny").replace("``", "")
+        assert " ".join(expected.split()) in " ".join(re.sub("<[^>]+>", "", entry["caption"]).split()), path

@@ -67,6 +67,29 @@ def landscapes(run):
     return [layout.landscape_path(run, name) for name in RUNS[run]["landscapes"]]
 
 
+def runs_by_landscape_figures():
+    """The runs that have a report, by how many figures of landscapes it has."""
+    found = {}
+    for run in SEARCHED:
+        count = layout.landscape_figures(RUNS[run]["landscapes"])
+        found.setdefault(count, []).append(run)
+    return found
+
+
+def landscape_pictures(count):
+    """The figures of landscapes in the report of a run, for Snakemake's report."""
+    return [_landscape_picture(layout.landscape_figure(n + 1)) for n in range(count)]
+
+
+def _landscape_picture(name):
+    return report(
+        f"results/{{run}}/report/{name}.svg",
+        caption="../report/landscape.rst",
+        category="{run}",
+        labels={"what": name.replace("-", " ")},
+    )
+
+
 def report_options(wildcards):
     """What a run's report is given besides what every run has: its landscapes, and the configuration's name."""
     found = landscapes(wildcards.run)

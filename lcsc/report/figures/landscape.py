@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lcsc.errors import InputError
+from lcsc.layout import landscape_figure
 from lcsc.protocol import distance_name
 from lcsc.report.drawing import Data, Drawing, Plot, Value
 from lcsc.report.figures.scales import lines
@@ -35,10 +36,7 @@ def draw_alike(records: Sequence[Record]) -> list[Drawing]:
     for record in records:
         alike.setdefault(_kind(record), []).append(record)
     title = "Distance around the checkpoints"
-    return [
-        draw(f"landscape-{place}" if place > 1 else "landscape", title, group)[0]
-        for place, group in enumerate(alike.values(), 1)
-    ]
+    return [draw(landscape_figure(place), title, group)[0] for place, group in enumerate(alike.values(), 1)]
 
 
 def draw(name: str, title: str, records: Sequence[Record]) -> tuple[Drawing, bytes]:
