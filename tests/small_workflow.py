@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,12 +105,28 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(REPOSITORY)}
 
 
+def without_network() -> list[str]:
+    """What stands before a command that is to run where there is no network; nothing where the system forbids that."""
+    for words in (["unshare", "--net"], ["unshare", "--map-root-user", "--net"]):
+        if (
+            shutil.which(words[0])
+            and subprocess.run([*words, "true"], capture_output=True, check=False).returncode == 0
+        ):
+            return words
+    return []
+
+
 def run_workflow(
-    folder: Path, config: Mapping[str, Any], *arguments: str, cores: int = 2, check: bool = True
+    folder: Path,
+    config: Mapping[str, Any],
+    *arguments: str,
+    cores: int = 2,
+    check: bool = True,
+    before: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
-    """Run the workflow in ``folder``; stdout and stderr come back together."""
+    """Run the workflow in ``folder``, with words ``before`` the command; stdout and stderr come back together."""
     done = subprocess.run(
-        command(folder, config, *arguments, cores=cores),
+        [*before, *command(folder, config, *arguments, cores=cores)],
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

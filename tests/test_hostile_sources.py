@@ -35,6 +35,16 @@ FORBIDDEN = re.compile(
 )
 SAFE_YAML = ("lcsc/config/yaml_files.py", "yaml.load")  # with a subclass of SafeLoader
 
+# The module of `lcsc fetch`, and what opens connections: Python's own modules, usual packages, and those of weights.
+CONNECTS = "lcsc/extractors/weights.py"
+# It asks timm for a pretrained network with weights that it hands over itself.
+HANDED_OVER = "lcsc/extractors/dinov2.py"
+NETWORK = {
+    *("urllib", "http", "socket", "socketserver", "ssl", "ftplib", "smtplib", "poplib", "imaplib", "xmlrpc"),
+    *("requests", "urllib3", "httpx", "aiohttp", "websockets", "paramiko", "boto3", "fsspec", "huggingface_hub"),
+}
+DOWNLOADS = re.compile(r"(torch\.)?hub\.\w+|(\w+\.)*(from_pretrained|load_state_dict_from_url|download_url\w*|urlopen)")
+
 
 def name_of(path: Path) -> str:
     return path.relative_to(REPOSITORY).as_posix()
@@ -92,6 +102,59 @@ def test_pickle_is_imported_by_the_modules_named_above_alone() -> None:
         return any(name.partition(".")[0] in ("pickle", "marshal", "shelve", "dill", "joblib") for name in names)
 
     assert {name_of(path) for path in SOURCES if imports(path)} == PICKLE
+
+
+def connections(source: str) -> list[str]:
+    """What ``source`` imports or calls that could open a connection."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+        if isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] in ("import_module", "__import__"):
+            names += [word.value for word in node.args if isinstance(word, ast.Constant)]
+        found += [name for name in names if str(name).partition(".")[0] in NETWORK]
+    for name, words in calls(source):
+        asks = [key for key in ("download", "pretrained") if key in words and ast.unparse(words[key]) != "False"]
+        found += [name] if asks or DOWNLOADS.fullmatch(name) else []
+    return found
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(
+            "import urllib.request",
+            "import os, socket",
+            "from http.client import HTTPException",
+            "import requests as r",
+        ),
+        *("def f():\n    from urllib import request", "importlib.import_module('socket')", "torch.hub.load(x)"),
+        *("Model.from_pretrained(x)", "timm.create_model(x, pretrained=True)", "InceptionV3W(x, download=wanted)"),
+    ],
+)
+def test_the_check_sees_every_connection(line: str) -> None:
+    assert connections(line)
+
+
+def test_no_connection_is_seen_where_there_is_none() -> None:
+    assert not connections("import json\nfrom .http import x\ntimm.create_model(x, pretrained=False)")
+
+
+def test_nothing_but_fetch_opens_a_connection() -> None:
+    found = {name_of(path) for path in SOURCES if connections(path.read_text(encoding="utf-8"))}
+    assert found == {CONNECTS, HANDED_OVER}
+    users = {name_of(path) for path in SOURCES if re.search(r"weights import .*\bfetch\b", path.read_text("utf-8"))}
+    assert users == {"lcsc/cli/steps.py"}
+    module = ast.parse((REPOSITORY / CONNECTS).read_text("utf-8"))
+    using = {node.name: ast.unparse(node) for node in module.body if isinstance(node, ast.FunctionDef)}
+    assert [name for name, text in using.items() if "urlopen" in text] == ["_download"]
+    assert [name for name, text in using.items() if "_download(" in text] == ["fetch", "_download"]
+
+
+def test_rules_open_no_connection() -> None:
+    for path in RULES:
+        imported = re.findall(r"^\s*(?:import|from) (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert not NETWORK.intersection(imported), path
 
 
 def test_rules_quote_all_text_of_the_configuration() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_workflow import SNAKEFILE, environment, run_workflow, small_config
+from small_workflow import SNAKEFILE, environment, run_workflow, small_config, without_network
 
 from lcsc.files import sha256_of
 
@@ -35,7 +35,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def said(folder: Path) -> str:
-    return run_workflow(folder, config()).stdout
+    """With every step of the workflow, and without a network where the system lets a test take it away."""
+    return run_workflow(folder, config(), before=without_network()).stdout
 
 
 def test_the_main_job_ends_with_table_and_report(folder: Path, said: str) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ from small_workflow import (
     make_inputs,
     run_workflow,
     small_config,
+    without_network,
 )
 
 from lcsc.bank import Bank
@@ -75,8 +77,10 @@ def test_a_search_extended_within_a_round_scores_nothing_twice(fresh: Fresh, und
 
 
 def test_a_fresh_run_on_one_core_gives_the_same_bytes(tmp_path: Path, undisturbed: Path) -> None:
-    """A second run from nothing: also its checkpoints, bank, extractors, references and baselines."""
-    run_workflow(tmp_path, small_config(4, 20), "results/tiny/baselines.json", *generation_paths(4), cores=1)
+    """A second run from nothing: also its checkpoints, bank, extractors, references and baselines; without a network
+    where the system lets a test take it away."""
+    targets = ["results/tiny/baselines.json", *generation_paths(4)]
+    run_workflow(tmp_path, small_config(4, 20), *targets, cores=1, before=without_network())
     shared = ["results/shared", "results/tiny/train", "results/tiny/bank", "results/tiny/baselines.json"]
     for path in shared:
         found = tmp_path / path
@@ -86,6 +90,16 @@ def test_a_fresh_run_on_one_core_gives_the_same_bytes(tmp_path: Path, undisturbe
             if "timings" not in relative.parts:
                 assert file.read_bytes() == (undisturbed / relative).read_bytes(), relative
     assert generation_bytes(tmp_path, 4) == generation_bytes(undisturbed, 4)
+
+
+@pytest.mark.skipif(not without_network(), reason="the system lets no test take the network away")
+def test_a_command_without_a_network_reaches_nobody() -> None:
+    reach = "import socket; socket.create_connection(('127.0.0.1', {}), 5).close()"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        python = [sys.executable, "-c", reach.format(server.getsockname()[1])]
+        assert subprocess.run(python, check=False).returncode == 0
+        done = subprocess.run([*without_network(), *python], capture_output=True, text=True, check=False)
+    assert "Network is unreachable" in done.stderr
 
 
 def kill_within_a_generation(folder: Path, arguments: list[str], scores: int) -> None:
