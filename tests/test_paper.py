@@ -17,6 +17,7 @@ from lcsc.cli import main
 from lcsc.config import resolve, step_settings
 from lcsc.errors import InputError
 from lcsc.paper.made import Made
+from lcsc.paper.markdown import _code
 from lcsc.paper.measures import Number, between, crossing, holds, match, ratio, speed_up
 from lcsc.paper.points import Point, Series, make_series
 from lcsc.paper.table import find
@@ -136,6 +137,31 @@ def test_figures_and_claims_are_made_from_files_the_same_bytes_each_time(results
     page = (results / "a" / "paper.md").read_text(encoding="utf-8")
     assert "Better \\| cheaper" in page
     assert "holds (≤ 0.9)" in page
+
+
+def test_words_of_the_configuration_are_no_markup_in_the_page_of_claims(results):
+    nasty = "<img src=x onerror=alert(1)> ] &lt; | b"
+    claim = {**CLAIM, "claim": nasty, "paper": nasty, "here": nasty}
+    spec = {**SPEC, "title": nasty, "labels": {"last": nasty}}
+    settings = json.dumps({"figures": {"cost": spec}, "claims": [claim], "runs": RUNS})
+    options = ["--settings", settings, "--results", str(results), "--output", str(results / "a")]
+    assert main(["figures", *options, "--configfile", "a`<b>`.yaml"]) == 0
+    page = (results / "a" / "paper.md").read_text(encoding="utf-8")
+    code = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
+    assert "<" not in code.sub("", page)
+    shown = "&lt;img src=x onerror=alert(1)> ] &amp;lt; | b"
+    assert f"## {shown}\n" in page
+    assert f"![{shown.replace(']', chr(92) + ']')}](" in page
+    (row,) = (line for line in page.splitlines() if line.startswith("| &lt;img"))
+    assert row.count(shown.replace("|", "\\|")) == 3
+    assert any("--configfile 'a`<b>`.yaml' -- " in found[2] for found in code.finditer(row))
+
+
+@pytest.mark.parametrize("words", ["plain", "a`b", "``", "`"])
+def test_code_ends_where_it_ends(words):
+    found = re.fullmatch(r"(`+)( ?)(.*)\2\1", _code(words))
+    assert found[3] == words
+    assert found[1] not in re.findall("`+", words)
 
 
 def test_points_that_do_not_compare_are_refused(results):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from lcsc.report.drawing import Data
 from lcsc.report.headline import HELD_OUT
 
 IMAGES = "images/paper"  # where the docs keep the figures
+_BRACKETS, _ESCAPED = re.compile(r"[\[\]]"), r"\\\g<0>"  # they would end a picture's words
 DIGITS = 12  # of a protocol's hash
 
 
@@ -36,7 +38,7 @@ def page(
         "",
     ]
     if claims:
-        lines += [counted(claims), "", *table(HEADER, [_linked(claim.cells(configs)) for claim in claims]), ""]
+        lines += [counted(claims), "", *_table(HEADER, [_linked(claim.cells(configs)) for claim in claims]), ""]
     for name, made in figures.items():
         lines += _figure(made, records.figures[name], records, configs)
     if times is not None:
@@ -45,8 +47,13 @@ def page(
 
 
 def table(header: Sequence[Any], rows: Sequence[Sequence[Any]]) -> list[str]:
-    """Lines of a table; bars within a cell are escaped."""
-    return [_row(header), _row(["---"] * len(header)), *(_row(row) for row in rows)]
+    """Lines of a table of plain text."""
+    return _table(header, [[_text(cell) for cell in row] for row in rows])
+
+
+def _table(header: Sequence[Any], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The same of cells in Markdown; bars within a cell are escaped."""
+    return [_row([_text(cell) for cell in header]), _row(["---"] * len(header)), *(_row(row) for row in rows)]
 
 
 def protocols_of(spec: Mapping[str, Any], records: Records) -> list[str]:
@@ -72,8 +79,9 @@ def _of_landscapes(spec: Mapping[str, Any], records: Records) -> Iterator[str]:
 def _figure(made: Made, spec: Mapping[str, Any], records: Records, configs: Sequence[str]) -> list[str]:
     drawing = made.drawing
     place = f"{IMAGES}/{drawing.name}"
-    lines = [f"## {drawing.title}", "", f"![{drawing.title}]({place}.svg)", ""]
-    lines += [f"{drawing.caption} Numbers: [{drawing.name}.csv]({place}.csv).", ""]
+    title = _text(drawing.title)
+    lines = [f"## {title}", "", f"![{_BRACKETS.sub(_ESCAPED, title)}]({place}.svg)", ""]
+    lines += [f"{_text(drawing.caption)} Numbers: [{drawing.name}.csv]({place}.csv).", ""]
     if drawing.details is not None:
         lines += [*table(drawing.details.header, drawing.details.rows), ""]
     runs = ", ".join(f"`{run}`" for run in runs_of(spec, records.figures))
@@ -91,8 +99,20 @@ def _times_words() -> list[str]:
 
 def _linked(cells: Sequence[str]) -> list[str]:
     *others, name, command = cells
-    return [*others, f"[{name}]({IMAGES}/{name}.svg)", f"`{command}`"]
+    return [*map(_text, others), f"[{_text(name)}]({IMAGES}/{name}.svg)", _code(command)]
 
 
-def _row(cells: Sequence[Any]) -> str:
-    return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+def _text(words: Any) -> str:
+    """``words`` as Markdown shows them in one line: tags and entities are none. A lone > is no tag."""
+    return str(words).replace("&", "&amp;").replace("<", "&lt;").replace("\n", " ")
+
+
+def _code(words: str) -> str:
+    """``words`` as code, which ends at none of their own backticks."""
+    runs = re.findall("`+", words)
+    fence = "`" * (max(map(len, runs), default=0) + 1)
+    return f"{fence} {words} {fence}" if runs else f"`{words}`"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
