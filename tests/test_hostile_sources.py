@@ -24,10 +24,13 @@ LOADS = {
     ("lcsc/checkpoints/pickle_worker.py", "pickle.load"),
     ("lcsc/checkpoints/pickle_worker.py", "torch.load"),
 }
-# The worker that loads a pickle with the code that the configuration names, and a fixed line of Python that is timed.
+# The worker that loads a pickle with the code that the configuration names, a fixed line of Python that is timed, and
+# the command that whoever calls `lcsc watch` gives it, as words and not through a shell.
 PROGRAMS = {
     ("lcsc/checkpoints/edm.py", "subprocess.run"),
     ("lcsc/plan/speeds.py", "subprocess.run"),
+    ("lcsc/status/live.py", "subprocess.run"),
+    ("lcsc/status/live.py", "subprocess.Popen"),
 }
 FORBIDDEN = re.compile(
     r"(pickle|marshal|shelve|dill|joblib)\.(loads?|open)|torch\.load|numpy\.load|np\.load|(builtins\.)?(eval|exec|compile)"
