@@ -6,7 +6,6 @@ refuses copies to the CPU, which are what makes a program wait for a GPU.
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import numpy as np
@@ -58,13 +57,12 @@ def test_extractors_and_their_gradients_stay_on_the_device(body: str) -> None:
 
 
 def test_a_bank_that_fits_a_device_is_kept_and_combined_there(
-    tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bank = tiny_run.bank
     size = resident_bytes(bank.K, bank.P)
-    logger = logging.getLogger("lcsc")
-    monkeypatch.setattr(logger, "propagate", True)
-    caplog.set_level(logging.DEBUG, logger="lcsc")
+    said: list[str] = []
+    monkeypatch.setattr(placement.logger, "debug", lambda text, *values: said.append(text % values))
     monkeypatch.setattr(placement, "device_bytes", lambda device: size)
     found = placement.placed(bank, META)
     assert isinstance(found, DeviceBank)
@@ -76,7 +74,7 @@ def test_a_bank_that_fits_a_device_is_kept_and_combined_there(
     assert isinstance(placement.placed(bank, META), ResidentBank)
     monkeypatch.setattr(Bank, "kept", lambda bank: bank)
     assert placement.placed(bank, META) is bank
-    ends = [record.getMessage().rpartition("GB, ")[2] for record in caplog.records]
+    ends = [line.rpartition("GB, ")[2] for line in said]
     assert ends == ["kept on meta and combined there", "kept in memory", "streamed at each pass"]
 
 
