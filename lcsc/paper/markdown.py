@@ -87,7 +87,8 @@ def _figure(made: Made, spec: Mapping[str, Any], records: Records, configs: Sequ
     runs = ", ".join(f"`{run}`" for run in runs_of(spec, records.figures))
     protocols = ", ".join(f"`{protocol}`" for protocol in protocols_of(spec, records))
     lines += [f"Runs: {runs}." + (f" Protocols: {protocols}." if protocols else ""), ""]
-    return [*lines, f"Made by `{command_of(f'results/figures/{drawing.name}.svg', configs)}`.", ""]
+    made_by = _code(command_of(f"results/figures/{drawing.name}.svg", configs))
+    return [*lines, f"Made by {made_by}.", ""]
 
 
 def _times_words() -> list[str]:
