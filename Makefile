@@ -36,7 +36,7 @@ run: $(STAMP) ## run the main job of config/config.yaml, minutes on two cores
 	$(BIN)/lcsc watch -- $(SNAKEMAKE)
 
 test: $(STAMP) ## run the tests, as many at once as there are cores, at most four
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-gpu: $(STAMP) ## run the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu tests/gpu
