@@ -9,6 +9,7 @@ try:
     from lcsc.errors import InputError
     from lcsc.files import canonical_json
     from lcsc.plan import resources as limits
+    from lcsc.timers import cancel_timers
 except ImportError as error:
     sys.exit(
         f"lcsc is not installed for {sys.executable} ({error}); run: pip install -e ."
