@@ -21,7 +21,7 @@ PROFILE = REPOSITORY / "workflow" / "profiles" / "slurm"
 # More CPUs than most machines for tests have: what is tested is that jobs run, not how fast.
 SETTINGS = {"ONENODE_CPUS": "4", "ONENODE_GPUS": "2"}
 # Seconds after which Snakemake is ended, whatever it does: an outage of Slurm can leave it waiting for ever.
-LIMIT = float(os.environ.get("ONENODE_LIMIT", "600"))
+LIMIT = float(os.environ.get("ONENODE_LIMIT", "1200"))
 NO_PACKAGES = 69  # what the script ends with where apt-get cannot install Slurm
 # Without accounting; jobs of seconds need looks as often; more threads than one would only wait for each other.
 HERE = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "5", "--jobs", "4"]
