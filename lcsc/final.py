@@ -201,9 +201,12 @@ def summarise_further(found: Sequence[Extrapolation]) -> dict[str, Any]:
 
 
 def best_in_hindsight(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> dict[str, Any]:
-    """For each column the row that is best on the report noise itself: a bound that no honest choice reaches."""
+    """For each column the row that is best on the report noise itself: a bound that no honest choice reaches.
+
+    Empty where nothing was measured for it.
+    """
     best = {}
-    for column in columns:
+    for column in columns if rows else ():
         row = min(rows, key=lambda row: float(row["columns"][column.key]["mean"]))
         best[column.key] = {"name": row["name"], "label": row["label"], **row["columns"][column.key]}
     return best

@@ -272,6 +272,11 @@ def test_reported_distances_are_of_images_of_bytes_on_report_noise(tiny_run):
     assert torch.equal(images, to_float(to_bytes(images)))
 
 
+def test_without_averages_nothing_is_best_in_hindsight(tiny_run):
+    found = evaluation(tiny_run)
+    assert final.best_in_hindsight([], found.columns) == {}
+
+
 def test_the_chosen_ema_keeps_its_own_distances_beside_the_one_in_hindsight(tiny_run):
     found = evaluation(tiny_run)
     entries = [

@@ -184,3 +184,12 @@ def test_a_best_single_checkpoint_costs_a_score_for_each(digits):
     run["baselines"]["singles"] = False
     assert work.of_baselines(run).evaluations == work.of_baselines(digits).evaluations - 40
     assert work.of_evaluation(run).evaluations == work.of_evaluation(digits).evaluations - 3
+
+
+def test_averages_in_hindsight_cost_a_row_each(digits):
+    run = copy.deepcopy(digits)
+    run["evaluation"]["report"]["hindsight"] = False
+    grids, train, blocks = digits["baselines"], digits["train"], digits["evaluation"]["report"]["blocks"]
+    averages = len(grids["ema_shaped"]) + len(grids["post_hoc"]) * (2 if train.get("power_ema") else 1)
+    fewer = work.of_evaluation(digits).evaluations - work.of_evaluation(run).evaluations
+    assert fewer == (averages + len(train["ema_rates"])) * blocks

@@ -46,6 +46,13 @@ def test_rows_are_methods_then_the_floor_with_hindsight_after_the_best_ema(table
     assert names == ["last", "single", "uniform", "ema", "hindsight", "decayed", "evolution", "floor"]
 
 
+def test_without_hindsight_there_is_no_row_for_it(tmp_path: Path) -> None:
+    inputs = make_run(tmp_path, generations=1, population=2)
+    rewrite(inputs.evaluation, {**json.loads(inputs.evaluation.read_text()), "hindsight": {}})
+    names = [row.name for row in result_table(read_evaluation(inputs.evaluation)).rows]
+    assert names == ["last", "single", "uniform", "ema", "decayed", "evolution", "floor"]
+
+
 def test_held_out_columns_come_first_and_the_searched_extractor_is_marked(table: Table) -> None:
     keys = [(heading.key, heading.searched) for heading in table.headings]
     assert keys == [

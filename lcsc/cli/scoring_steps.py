@@ -189,7 +189,8 @@ def evaluate(options: argparse.Namespace) -> None:
             log_protocol(context.protocol(column.extractor, column.reference, "report", size[0]))
         evaluation = final.FinalEvaluation(context, columns, real, *size, further=further)
         rows = evaluation.run(methods, "final evaluation", guards=True)
-        emas = evaluation.run(final.hindsight_methods(baselines), "EMAs in hindsight", guards=False)
+        averages = final.hindsight_methods(baselines) if settings.get("hindsight", True) else []
+        emas = evaluation.run(averages, "EMAs in hindsight", guards=False) if averages else []
         shown = final.shown_rows(rows, baselines)
         _write_samples(options, [*(row["name"] for row in shown), REAL], evaluation.samples(shown))
         write_json(options.output, final.record(evaluation, rows, emas, settings["run"]), kind="evaluation")

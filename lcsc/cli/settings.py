@@ -59,7 +59,7 @@ OPTIONAL: Mapping[str, tuple[str, ...]] = {
     "search": ("extractor",),
     "tune": ("extractor",),
     "select": ("extractor",),
-    "evaluate": ("extractors", "searched"),
+    "evaluate": ("extractors", "searched", "hindsight"),
     "trace": ("extractors",),
     "landscape": ("extractors",),
     "report": ("run",),

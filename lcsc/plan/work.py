@@ -130,7 +130,7 @@ def of_tuning(run: Section, name: str) -> Work:
 
 
 def of_evaluation(run: Section, k: int | None = None) -> Work:
-    """The final evaluation: one row for each family and search, and every average in hindsight."""
+    """The final evaluation: one row for each family and search, and, if asked for, every average in hindsight."""
     grids, report = run["baselines"], run["evaluation"]["report"]
     hindsight = _rates(grids.get("ema_shaped"), SUITED_RATES) + len(grids.get("post_hoc") or ())
     families = 6 if grids.get("singles", True) else 5
@@ -138,7 +138,8 @@ def of_evaluation(run: Section, k: int | None = None) -> Work:
         train = run["train"]
         hindsight += len(train["ema_rates"]) + (len(grids.get("post_hoc") or ()) if train.get("power_ema") else 0)
         families += bool(train.get("decayed", True)) + bool(train["continue"])
-    rows = families + len(run["searches"]) + len(run["fine_tune"] or {}) + hindsight
+    rows = families + len(run["searches"]) + len(run["fine_tune"] or {})
+    rows += hindsight if report.get("hindsight", True) else 0
     return Work(rows * int(report["blocks"]), int(report["images"]), measures=2)
 
 

@@ -53,7 +53,7 @@ def read_evaluation(path: Path) -> Evaluation:
         steps=steps,
         columns=columns,
         methods=methods,
-        hindsight={key: _hindsight(hindsight.child(key), key, methods) for key in keys},
+        hindsight={key: _hindsight(hindsight.child(key), key, methods) for key in keys if key in hindsight},
         neighbours_of_real=_numbers(fields.child("neighbours_of_real")),
         guards=read_guarding(fields.child("guards"), extractors),
     )

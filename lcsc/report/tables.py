@@ -74,7 +74,7 @@ class Table:
 
 
 def result_table(evaluation: Evaluation, best: str = "") -> Table:
-    """The table of all methods, with the best EMA in hindsight and what real images reach."""
+    """The table of all methods, with the best EMA in hindsight, if it was measured, and what real images reach."""
     columns = sorted(evaluation.columns, key=lambda c: (c.part != "held-out", not c.searched, c.extractor))
     parts = sorted({part for m in evaluation.methods for part in m.neighbours}, key=lambda p: p != "train")
     headings = [
@@ -84,7 +84,8 @@ def result_table(evaluation: Evaluation, best: str = "") -> Table:
     headings += [Heading(NEIGHBOURS, PARTS.get(part, part).removesuffix("s"), f"nearest/{part}") for part in parts]
     rows = [_method_row(method, evaluation, columns, parts) for method in evaluation.methods]
     place = next(i for i, method in enumerate(evaluation.methods) if method.name == BASE) + 1
-    rows.insert(place, _hindsight_row(evaluation, columns, parts))
+    if all(column.key in evaluation.hindsight for column in columns):
+        rows.insert(place, _hindsight_row(evaluation, columns, parts))
     rows.append(_floor_row(evaluation, columns, parts))
     caption = f"Run {evaluation.run}: {evaluation.blocks} blocks of {evaluation.images:,} images for each method"
     notes = (*kept_notes(evaluation, flagged_only=True), *own_notes(evaluation), *FOOTNOTES)
