@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lcsc.errors import InputError
-from lcsc.files import inside, read_text, sha256_of, write_text
+from lcsc.files import read_text, sha256_of, write_text
+from lcsc.refusals import inside
 from lcsc.temporary import recording_writes
 
 SUFFIX = ".sha256"

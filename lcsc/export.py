@@ -16,8 +16,9 @@ from lcsc.bank.combination import combine
 from lcsc.checkpoints.registry import format_of
 from lcsc.checkpoints.writers import write_container
 from lcsc.errors import InputError
-from lcsc.files import canonical_json, inside, read_json, write_json
+from lcsc.files import canonical_json, read_json, write_json
 from lcsc.groups import make_groups
+from lcsc.refusals import inside
 
 logger = logging.getLogger("lcsc")
 

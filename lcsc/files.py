@@ -8,14 +8,13 @@ import json
 import math
 import os
 import shutil
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from lcsc.errors import InputError, LcscError, reason_of
+from lcsc.refusals import read_or_refuse
 from lcsc.temporary import record_writes, temporary_beside, temporary_folder_beside
 
 HASH_BLOCK = 1 << 22
@@ -24,12 +23,6 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Version 2 of a record ends with a checksum of itself.
 VERSIONS = (1, 2)
 CHECKSUM = "record_sha256"
-# What readers raise for files that are damaged, foreign, or made to do harm.
-_DAMAGE = (
-    *(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError),
-    *(MemoryError, OverflowError, RecursionError),
-)
-T = TypeVar("T")
 
 
 @contextmanager
@@ -219,41 +212,6 @@ def parse_json(path: Path, text: str, *, kind: str, versions: Sequence[int]) -> 
         expected = " or ".join(map(str, versions))
         raise InputError(f"{path}: format version {record.get('format_version')!r}, expected {expected}; update lcsc")
     return dict(record)
-
-
-def read_or_refuse(path: Path, read: Callable[[], T], *, what: str) -> T:
-    """The result of ``read()``; an :class:`InputError` that names ``path`` where it cannot be read."""
-    try:
-        return read()
-    except _DAMAGE as error:
-        raise unreadable(path, error, what=what) from error
-
-
-def unreadable(path: Path, error: Exception, *, what: str, way: str = "make it again") -> InputError:
-    """The error of one line for an ``error`` met while ``path``, expected to be ``what``, was read.
-
-    ``way`` is what to do about a file that is there but damaged.
-    """
-    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
-        return InputError(f"{path}: not found; expected {what}")
-    if path.is_dir():
-        return InputError(f"{path}: found a folder, expected {what}")
-    if isinstance(error, PermissionError):
-        return InputError(f"{path}: cannot be read ({reason_of(error)}); expected {what}")
-    return InputError(f"{path}: cannot be read as {what} ({reason_of(error)}); it may be truncated, {way}")
-
-
-def inside(folder: Path, name: str, where: str) -> Path:
-    """``folder / name`` for a ``name`` that stands in a file; :class:`InputError` where it leads out of the folder.
-
-    ``where`` says in which file the name stands. Links are not followed: only the name is looked at.
-    """
-    parts = Path(name).parts
-    if not parts or Path(name).is_absolute() or ".." in parts or "\0" in name:
-        raise InputError(
-            f"{where}: found the name {name!r}, expected one within the folder; the file was not made by lcsc"
-        )
-    return folder / name
 
 
 def sha256_of(path: Path | str) -> str:

@@ -23,7 +23,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lcsc.data import quantise
 from lcsc.errors import InputError
 from lcsc.evaluation import (
     Evaluator,
@@ -39,6 +38,7 @@ from lcsc.generators.base import DifferentiableGenerator, Generator
 from lcsc.metrics.frechet import Reference
 from lcsc.metrics.frechet_gradient import Slopes, frechet_value_and_slopes
 from lcsc.noise import Draw, Noise
+from lcsc.straight_through import StraightThrough
 from lcsc.tree_sum import TreeSum
 
 if TYPE_CHECKING:
@@ -55,20 +55,6 @@ class ScoredGradient(NamedTuple):
 
     score: Score
     gradient: Float64Array | None
-
-
-class StraightThrough(torch.autograd.Function):
-    """Rounding to bytes whose derivative is taken to be one."""
-
-    @staticmethod
-    def forward(ctx: Any, images: torch.Tensor) -> torch.Tensor:
-        """Images in [-1, 1] on the grid of uint8."""
-        return quantise(images).to(images.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *slopes: torch.Tensor) -> torch.Tensor:
-        """The slopes as they come."""
-        return slopes[0]
 
 
 @dataclass(frozen=True)

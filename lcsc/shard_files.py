@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from lcsc.data.npz_files import read_arrays
 from lcsc.errors import InputError
 from lcsc.evaluation import Score
-from lcsc.files import canonical_json, hash_of, read_or_refuse, replacing
+from lcsc.files import canonical_json, hash_of, replacing
+from lcsc.refusals import read_or_refuse
 from lcsc.search.base import Candidate
 
 FORMAT, FORMAT_VERSION = "lcsc-shard", 1

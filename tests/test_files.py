@@ -12,18 +12,8 @@ from zipfile import BadZipFile
 import pytest
 
 from lcsc.errors import InputError, LcscError
-from lcsc.files import (
-    canonical_json,
-    hash_of,
-    inside,
-    make_folder,
-    read_json,
-    read_or_refuse,
-    replacing,
-    sha256_of,
-    write_json,
-    write_text,
-)
+from lcsc.files import canonical_json, hash_of, make_folder, read_json, replacing, sha256_of, write_json, write_text
+from lcsc.refusals import inside, read_or_refuse
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path):

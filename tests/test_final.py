@@ -9,7 +9,7 @@ import pytest
 import torch
 from tiny import CPU
 
-from lcsc import baselines, final, seeds, weights
+from lcsc import baselines, final, final_rows, seeds, weights
 from lcsc import columns as columns_of
 from lcsc.data import load_part, to_bytes, to_float
 from lcsc.errors import InputError, LcscError
@@ -111,7 +111,7 @@ def test_finalists_are_the_best_of_all_generations(tiny_run):
 
 def test_the_final_evaluation_is_right_and_does_not_depend_on_workers(scored, tiny_run):
     made = evaluation(tiny_run)
-    rows = final.methods({"entries": scored, "chosen": baselines.choose(scored)}, [])
+    rows = final_rows.methods({"entries": scored, "chosen": baselines.choose(scored)}, [])
     measured = made.run(rows, "test", guards=True)
     assert [row["name"] for row in measured] == ["last", "single", "uniform", "ema", "decayed"]
     assert list(measured[0]["columns"]) == ["cnn/held-out", "mlp/held-out", "cnn/train", "mlp/train"]
@@ -131,7 +131,7 @@ def test_the_final_evaluation_is_right_and_does_not_depend_on_workers(scored, ti
 
 
 def test_a_baseline_without_a_distance_has_no_row_but_a_reason(scored, tiny_run, monkeypatch):
-    rows = final.methods({"entries": scored, "chosen": baselines.choose(scored)}, [])
+    rows = final_rows.methods({"entries": scored, "chosen": baselines.choose(scored)}, [])
 
     def load_broken(*broken):
         spoilt = [row["weights"] for row in rows if row["name"] in broken]
@@ -162,7 +162,7 @@ def test_the_floor_is_the_distance_between_real_images(tiny_run):
 
 def test_hindsight_is_the_best_of_all_emas_in_each_column(scored, tiny_run):
     made = evaluation(tiny_run)
-    rows = made.run(final.hindsight_methods({"entries": scored}), "test", guards=False)
+    rows = made.run(final_rows.hindsight_methods({"entries": scored}), "test", guards=False)
     best = final.best_in_hindsight(rows, made.columns)
     assert not any("guards" in row for row in rows)
     assert not any("limit" in column for row in rows for column in row["columns"].values())
@@ -188,9 +188,9 @@ def test_the_best_fine_tuning_is_shown_beside_the_searches():
     rows = [{"name": name, "family": family} for name, family in {**families, "evolution": "search"}.items()]
     entries = [{"name": f"{name} a", "score": score} for name, score in (("tuned", 3.0), ("tuned-span", 2.0))]
     chosen = {"tuned": "tuned a", "tuned-span": "tuned-span a"}
-    shown = final.shown_rows(rows, {"entries": entries, "chosen": chosen})
+    shown = final_rows.shown_rows(rows, {"entries": entries, "chosen": chosen})
     assert [row["name"] for row in shown] == ["last", "ema", "tuned-span", "evolution"]
-    shown = final.shown_rows([rows[0], rows[2], rows[5]], {"entries": [], "chosen": {}})
+    shown = final_rows.shown_rows([rows[0], rows[2], rows[5]], {"entries": [], "chosen": {}})
     assert [row["name"] for row in shown] == ["last", "ema", "evolution"]
 
 
@@ -241,8 +241,8 @@ def test_choices_by_another_protocol_or_extractor_are_refused(tiny_run):
 
 def test_the_protocols_of_a_report_are_those_of_all_blocks(scored, tiny_run):
     made = evaluation(tiny_run)
-    rows = final.methods({"entries": scored, "chosen": baselines.choose(scored)}, [])[:1]
-    emas = made.run(final.hindsight_methods({"entries": scored})[:1], "test", guards=False)
+    rows = final_rows.methods({"entries": scored, "chosen": baselines.choose(scored)}, [])[:1]
+    emas = made.run(final_rows.hindsight_methods({"entries": scored})[:1], "test", guards=False)
     measured = made.run(rows, "test", guards=True)
     three = final.record(made, measured, emas, "tiny")
     made.blocks.pop()

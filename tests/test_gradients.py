@@ -17,9 +17,10 @@ from lcsc.bank.combination_gradient import coefficient_gradient, projected
 from lcsc.errors import InputError
 from lcsc.evaluation import Workers
 from lcsc.generators import FlatModule, build_generator
-from lcsc.gradients import PARTS, GradientEvaluator, StraightThrough
+from lcsc.gradients import PARTS, GradientEvaluator
 from lcsc.groups import make_groups
 from lcsc.scoring import Context
+from lcsc.straight_through import StraightThrough
 from lcsc.tree_sum import TreeSum
 
 pytestmark = pytest.mark.usefixtures("one_thread")

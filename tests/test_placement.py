@@ -20,7 +20,7 @@ from lcsc.bank.device_bank import DeviceBank
 from lcsc.bank.memory import resident_bytes
 from lcsc.extractors import classifier, pixels, resizing
 from lcsc.generators import NetworkGenerator, build_generator
-from lcsc.gradients import StraightThrough
+from lcsc.straight_through import StraightThrough
 
 META = torch.device("meta")
 # A network over timesteps in a sampler of noise levels looks timesteps up on the CPU, and so waits at each step.

@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny import SCORING, TRAIN, TRAINING
 
-from lcsc import baselines, final, power_snapshots, weights
+from lcsc import baselines, final_rows, power_snapshots, weights
 from lcsc.checkpoints.safetensors_files import SafetensorsFormat
 from lcsc.cli import main
 from lcsc.data import load_part
@@ -119,7 +119,7 @@ def test_rates_near_1_are_told_apart_in_labels_and_names():
     slowest = shaped[-1]
     assert slowest["label"] == "EMA-shaped 0.9999999497"
     slowest["score"] = 0.0
-    chosen = final.methods({"entries": entries, "chosen": baselines.choose(entries)}, [])
+    chosen = final_rows.methods({"entries": entries, "chosen": baselines.choose(entries)}, [])
     assert "Best EMA (EMA-shaped 0.9999999497)" in [row["label"] for row in chosen]
 
 
@@ -129,14 +129,14 @@ def test_the_best_of_each_family_has_its_label_and_hindsight_has_the_post_hoc_on
     for index, entry in enumerate(rows):
         entry["score"] = float(index)
     record = {"entries": rows, "chosen": baselines.choose(rows)}
-    labels = {row["name"]: row["label"] for row in final.methods(record, [])}
+    labels = {row["name"]: row["label"] for row in final_rows.methods(record, [])}
     assert list(labels) == ["last", "single", "uniform", "window", "ema", "post-hoc", "continued"]
     assert labels["window"] == "Uniform window (2 checkpoints)"
     assert labels["continued"] == "Training continued (last)"
     rows[-1]["score"] = -1.0
-    labels = {row["name"]: row["label"] for row in final.methods({**record, "chosen": baselines.choose(rows)}, [])}
+    labels = {row["name"]: row["label"] for row in final_rows.methods({**record, "chosen": baselines.choose(rows)}, [])}
     assert labels["continued"] == "Training continued (EMA 0.9)"
-    families = [row["family"] for row in final.hindsight_methods(record)]
+    families = [row["family"] for row in final_rows.hindsight_methods(record)]
     assert families == ["ema-shaped", "post-hoc", *["post-hoc"] * len(WIDTHS)]
 
 

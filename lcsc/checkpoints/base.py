@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 import torch
 
-from lcsc.files import hash_of, sha256_of, unreadable
+from lcsc.files import hash_of, sha256_of
+from lcsc.refusals import unreadable
 
 # Of a training step, which is kept as a whole number of 64 bits.
 MOST_DIGITS = 18

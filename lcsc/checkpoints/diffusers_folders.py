@@ -16,7 +16,8 @@ import torch
 from lcsc.checkpoints.base import Checkpoint, CheckpointFile, RunFolder, last_number
 from lcsc.checkpoints.registry import format_named, format_of
 from lcsc.errors import InputError
-from lcsc.files import inside, read_or_refuse, replacing_folder, write_text
+from lcsc.files import replacing_folder, write_text
+from lcsc.refusals import inside, read_or_refuse
 
 _STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")
 _ENDS = (".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".fp16.safetensors", ".fp16.bin")

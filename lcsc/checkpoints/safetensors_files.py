@@ -18,7 +18,8 @@ from safetensors import SafetensorError, safe_open
 
 from lcsc.checkpoints.base import MOST_DIGITS, Checkpoint, last_number, split_tied, starts_with
 from lcsc.errors import InputError
-from lcsc.files import replacing, unreadable
+from lcsc.files import replacing
+from lcsc.refusals import unreadable
 
 _CODES = {
     torch.float64: "F64",

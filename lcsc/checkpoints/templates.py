@@ -8,7 +8,7 @@ from typing import Any
 
 from lcsc.checkpoints.base import RunFolder, content_sha256
 from lcsc.errors import InputError
-from lcsc.files import inside
+from lcsc.refusals import inside
 
 
 def template_of(path: Path, run: RunFolder) -> dict[str, str]:

@@ -21,7 +21,8 @@ from safetensors import SafetensorError
 
 from lcsc.checkpoints.base import Checkpoint, last_number, split_tied, starts_with
 from lcsc.errors import InputError
-from lcsc.files import replacing, unreadable
+from lcsc.files import replacing
+from lcsc.refusals import unreadable
 from lcsc.streams import DeferredErrors
 
 # What training scripts keep beside the weights, mostly their arguments: an object that only holds values.

@@ -169,7 +169,7 @@ def evaluate(options: argparse.Namespace) -> None:
     settings = step_settings_of(options, "evaluate")
     with measured("evaluate", options) as cost, scoring_context(options, settings, cost) as context:
         from lcsc import columns as tables
-        from lcsc import final
+        from lcsc import final, final_rows
         from lcsc.report.records import REAL
         from lcsc.scoring import load_measures
 
@@ -182,16 +182,16 @@ def evaluate(options: argparse.Namespace) -> None:
         baselines = _record_of(options.baselines, "baselines", context)
         selections = [_record_of(path, "selection", context) for path in options.selection]
         tables.require_chosen_alike([baselines, *selections], columns)
-        methods = final.methods(baselines, selections)
+        methods = final_rows.methods(baselines, selections)
         tables.require_searched(methods, columns, further)
         size = (int(settings["images"]), int(settings["blocks"]))
         for column in [*columns, *further]:
             log_protocol(context.protocol(column.extractor, column.reference, "report", size[0]))
         evaluation = final.FinalEvaluation(context, columns, real, *size, further=further)
         rows = evaluation.run(methods, "final evaluation", guards=True)
-        averages = final.hindsight_methods(baselines) if settings.get("hindsight", True) else []
+        averages = final_rows.hindsight_methods(baselines) if settings.get("hindsight", True) else []
         emas = evaluation.run(averages, "EMAs in hindsight", guards=False) if averages else []
-        shown = final.shown_rows(rows, baselines)
+        shown = final_rows.shown_rows(rows, baselines)
         _write_samples(options, [*(row["name"] for row in shown), REAL], evaluation.samples(shown))
         write_json(options.output, final.record(evaluation, rows, emas, settings["run"]), kind="evaluation")
         cost.evaluations = len(rows) + len(emas)

@@ -14,8 +14,9 @@ from typing import Any
 from lcsc.cli.known_keys import refuse_unknown
 from lcsc.config import load_config, step_settings
 from lcsc.errors import InputError
-from lcsc.files import canonical_json, hash_of, read_or_refuse, write_json
+from lcsc.files import canonical_json, hash_of, write_json
 from lcsc.progress import logger
+from lcsc.refusals import read_or_refuse
 from lcsc.runtime import peak_device_memory_mb, peak_memory_mb
 
 _OF_NETWORKS = ("network", "preconditioning", "sampler")

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from lcsc.data.npz_files import mapped, mapped_npy, names_in
 from lcsc.data.source import Source, channels_first, checked_labels
 from lcsc.errors import InputError
-from lcsc.files import read_or_refuse
 from lcsc.hdf5_files import own_dataset
+from lcsc.refusals import read_or_refuse
 
 # What arrays are called where the configuration does not say: our names, then those of OpenAI's files.
 IMAGES, LABELS = ("images", "arr_0"), ("labels", "arr_1")

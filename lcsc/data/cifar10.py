@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lcsc.data.array_pickles import read_arrays
 from lcsc.data.source import Source, in_memory
 from lcsc.errors import InputError
-from lcsc.files import read_or_refuse
+from lcsc.refusals import read_or_refuse
 
 TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
 TEST = ("test_batch",)

@@ -23,7 +23,7 @@ from lcsc.data import area
 from lcsc.data.natural import natural_key
 from lcsc.data.source import Source
 from lcsc.errors import InputError, reason_of
-from lcsc.files import read_or_refuse
+from lcsc.refusals import read_or_refuse
 
 if TYPE_CHECKING:
     from PIL.Image import Image

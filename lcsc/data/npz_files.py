@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from lcsc.bounds import check_unpacked
 from lcsc.errors import InputError
-from lcsc.files import read_or_refuse, replacing
+from lcsc.files import replacing
+from lcsc.refusals import read_or_refuse
 
 # Every zip entry carries this date, so that the bytes of a part do not depend on when it was made.
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from lcsc.data.npz_files import mapped, read_arrays, write_arrays
 from lcsc.errors import InputError
-from lcsc.files import canonical_json, read_or_refuse, sha256_of
+from lcsc.files import canonical_json, sha256_of
+from lcsc.refusals import read_or_refuse
 
 PartName = Literal["train", "held-out"]
 PARTS: tuple[PartName, PartName] = ("train", "held-out")

@@ -13,7 +13,8 @@ from typing import Any
 from torch import nn
 
 from lcsc.errors import InputError, reason_of
-from lcsc.files import hash_of, read_or_refuse
+from lcsc.files import hash_of
+from lcsc.refusals import read_or_refuse
 
 CONFIG = "config.json"
 _CLASS = "_class_name"

@@ -12,9 +12,10 @@ import numpy as np
 
 from lcsc.data.npz_files import mapped
 from lcsc.errors import InputError
-from lcsc.files import hash_of, read_or_refuse, replacing
+from lcsc.files import hash_of, replacing
 from lcsc.hdf5_files import own_dataset
 from lcsc.metrics.frechet import Reference, Statistics
+from lcsc.refusals import read_or_refuse
 from lcsc.streams import DeferredErrors
 
 FORMAT, FORMAT_VERSION = "lcsc-reference", 1

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from lcsc import weights
-from lcsc.final import methods
+from lcsc.final_rows import methods
 from lcsc.paper.landscape import Plane, axis, corners, plane
 from lcsc.traces.record import Measures
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lcsc.data.npz_files import read_arrays
 from lcsc.errors import InputError
-from lcsc.files import read_or_refuse
+from lcsc.refusals import read_or_refuse
 from lcsc.report.records import REAL, Samples
 
 

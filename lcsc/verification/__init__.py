@@ -9,7 +9,8 @@ from pathlib import Path
 
 from lcsc import checksums
 from lcsc.errors import InputError
-from lcsc.files import sha256_of, unreadable
+from lcsc.files import sha256_of
+from lcsc.refusals import unreadable
 from lcsc.verification.journals import check_journal
 from lcsc.verification.records import ForeignError, check_record
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lcsc.errors import InputError
-from lcsc.files import read_or_refuse
+from lcsc.refusals import read_or_refuse
 from lcsc.search.journal import damaged_lines
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lcsc.errors import InputError
-from lcsc.files import CHECKSUM, canonical_json, inside, read_json, read_text, sha256_of
+from lcsc.files import CHECKSUM, canonical_json, read_json, read_text, sha256_of
+from lcsc.refusals import inside
 
 Record = Mapping[str, Any]
 # Records that are called by their kind; generations have their number behind it.
