@@ -14,7 +14,7 @@ LONGEST := $(patsubst %,results/plain-%/train/constant/manifest.json,32000 16000
 LONG_TRAININGS := $(foreach seed,5 6 7,results/ct-32000-$(seed)/train/constant/manifest.json)
 
 # Extras of the longer suites, installed where they are missing: pip takes `lcsc` away for a moment, from suites beside it, too.
-CLUSTER = $(BIN)/python -c 'import snakemake_executor_plugin_slurm' 2>/dev/null || $(BIN)/python -m pip install --quiet -e ".[cluster]"
+CLUSTER = $(BIN)/python -c 'import snakemake_executor_plugin_slurm, snakemake_storage_plugin_fs' 2>/dev/null || $(BIN)/python -m pip install --quiet -e ".[cluster]"
 BROWSER = $(BIN)/python -c 'import playwright, axe_playwright_python' 2>/dev/null || $(BIN)/python -m pip install --quiet -e ".[browser]"
 
 .DEFAULT_GOAL := help
@@ -42,12 +42,14 @@ test-gpu: $(STAMP) ## run the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu tests/gpu
 
 test-workflow: $(STAMP) ## run the workflow end to end in small, with kills, resumes and extensions
+	@command -v rsync >/dev/null || { apt-get update -q && apt-get install -q -y rsync; } >/dev/null 2>&1 || true
+	@$(CLUSTER) || echo "the test of storages is skipped: the extra 'cluster' cannot be installed here"
 	$(BIN)/python -m pytest -m workflow --timeout 900 tests/workflow
 
 test-slurm: $(STAMP) ## run a small search through a real one-node Slurm (needs root and apt; says so where it skips)
 	@if $(CLUSTER); then \
 	  $(BIN)/python -m pytest -m "slurm and not faults" tests/slurm; \
-	else echo "test-slurm is skipped: the extra 'cluster' (Snakemake's plugin for Slurm) cannot be installed here"; fi
+	else echo "test-slurm is skipped: the extra 'cluster' (Snakemake's plugins for Slurm and storages) cannot be installed here"; fi
 
 test-faults: $(STAMP) ## kills, full disks, damaged files and the like; KILLS=10 kills ten times in place of a hundred
 	@command -v faketime >/dev/null || { apt-get update -q && apt-get install -q -y faketime; } >/dev/null 2>&1 || true

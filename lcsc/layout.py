@@ -51,6 +51,11 @@ def bank_index(run: str, results: str = RESULTS) -> str:
     return f"{results}/{run}/bank/index.json"
 
 
+def bank_files(run: str, results: str = RESULTS) -> dict[str, str]:
+    """The index of the bank of ``run`` and the segment with its weights, as steps that read it need them."""
+    return {"bank": bank_index(run, results), "segment": f"{results}/{run}/bank/segment-0000.h5"}
+
+
 def landscape_path(run: str, name: str, results: str = RESULTS) -> str:
     """The record of a landscape of ``run``."""
     return f"{results}/{run}/landscapes/{name}.json"

@@ -79,7 +79,7 @@ def measures(run, entry=None):
     fine-tuning ``entry`` of the run searches, or else by the one that chooses."""
     name = lcsc_config.searched_name(RUNS[run], entry)
     return {
-        "bank": layout.bank_index(run),
+        **layout.bank_files(run),
         "extractor": layout.extractor_path(CONFIG, name),
         "reference": layout.reference_path(CONFIG, run, name, "train"),
     }

@@ -44,16 +44,17 @@ def tuning_start(run, tuning):
     )
 
 
-def tuning_options(run):
-    """What the fine-tunings of ``run`` add to the baselines."""
-    folders = [f"results/{run}/tune/{name}" for name in tunings(run)]
+def tuning_options(wildcards, input):
+    """What the fine-tunings of the wildcards' run add to the baselines."""
+    folders = [str(Path(manifest).parent) for manifest in input.tuned]
     return ["--tuned", *folders] if folders else []
 
 
 def trace_measures(run):
     """The named inputs of a trace: both extractors against held-out images, and the best EMA."""
     return {
-        "bank": layout.bank_index(run),
+        **layout.bank_files(run),
+        **averages(run),
         "baselines": f"results/{run}/baselines.json",
         "extractors": [extractor_file(run, role) for role in ROLES],
         "references": [reference_file(run, role, "held-out") for role in ROLES],

@@ -4,6 +4,13 @@ import os
 import sys
 from pathlib import Path
 
+# The folders of weights that each training of the workflow leaves, besides the checkpoints that go into a bank.
+WEIGHTS = {
+    "constant": ("ema",),
+    "decayed": ("checkpoints", "ema"),
+    "continued": ("checkpoints", "ema"),
+}
+
 
 def is_trained(run):
     """Whether the checkpoints of this run are of a training of the workflow."""
@@ -42,33 +49,50 @@ def training_manifests(run):
     return [f"{folder}/{schedule}/manifest.json" for schedule in trainings(run)]
 
 
-def training_options(run):
-    """What the trainings of ``run`` add to the baselines: averages, a learning rate that decays, further steps."""
-    if not is_trained(run):
-        return []
-    folder = training_folder(run)
-    options = ["--emas", f"{folder}/constant/ema"]
-    if "decayed" in trainings(run):
-        options += ["--decayed", f"{folder}/decayed"]
-    if RUNS[run]["train"]["power_ema"]:
-        options += ["--power", f"{folder}/constant/ema/power"]
-    if "continued" in trainings(run):
-        options += ["--continued", f"{folder}/continued"]
+def averages(run):
+    """The named inputs of steps that read other weights of ``run`` than its bank's: folders of its trainings, whose
+    own time stamps say nothing (their manifests do), and of its fine-tunings."""
+    folders = {
+        schedule: [f"{training_folder(run)}/{schedule}/{part}" for part in parts]
+        for schedule, parts in WEIGHTS.items()
+        if schedule in trainings(run)
+    }
+    tuned = [f"results/{run}/tune/{name}/weights" for name in tunings(run)]
+    return {
+        **{schedule: ancient(paths) for schedule, paths in folders.items()},
+        "tuned_weights": ancient(tuned),
+    }
+
+
+def training_options(wildcards, input):
+    """What the trainings of the wildcards' run add to the baselines: averages, a learning rate that decays, further
+    steps."""
+    given = {schedule: getattr(input, schedule, []) for schedule in WEIGHTS}
+    options = ["--emas", given["constant"][0]] if given["constant"] else []
+    if given["constant"] and RUNS[wildcards.run]["train"]["power_ema"]:
+        options += ["--power", f"{given['constant'][0]}/power"]
+    for schedule in ("decayed", "continued"):
+        if given[schedule]:
+            options += [f"--{schedule}", str(Path(given[schedule][0]).parent)]
     return options
 
 
 def teacher(run):
-    """The manifest of the training whose weights that of ``run`` learns from; none but for a distillation."""
+    """The named inputs of a distillation: the manifest and the averages of the training that ``run`` learns from."""
     entry = RUNS[run]["train"]["teacher"]
-    return f"{training_folder(entry['run'])}/constant/manifest.json" if entry else []
+    folder = entry and f"{training_folder(entry['run'])}/constant"
+    return {
+        "teacher": f"{folder}/manifest.json" if entry else [],
+        "teacher_emas": ancient(f"{folder}/ema") if entry else [],
+    }
 
 
-def teacher_options(run):
-    """These weights as an option of `lcsc train`."""
-    entry = RUNS[run]["train"]["teacher"]
-    if not entry:
+def teacher_options(wildcards, input):
+    """The weights that the wildcards' training learns from, as an option of `lcsc train`."""
+    if not input.teacher_emas:
         return []
-    return ["--teacher", layout.ema_path(owner(entry["run"]), entry["rate"])]
+    rate = RUNS[wildcards.run]["train"]["teacher"]["rate"]
+    return ["--teacher", f"{input.teacher_emas}/{layout.ema_name(rate)}"]
 
 
 def checkpoint_folder(run):
@@ -80,10 +104,26 @@ def checkpoint_folder(run):
     )
 
 
+def is_stored():
+    """Whether files come from a storage rather than from the working folder."""
+    given = workflow.storage_settings
+    return given is not None and given.default_storage_provider is not None
+
+
+def lending_folder(run):
+    """The folder of one's own checkpoints, from which a merged one may take what is no weight: an input of the export
+    where the files of each job are fetched. Elsewhere it may be gone once it was collected.
+    """
+    return (
+        ancient(checkpoint_folder(run)) if is_stored() and not is_trained(run) else []
+    )
+
+
 def require_folders():
-    """End Snakemake with one line where a folder of checkpoints that are still to be collected is not there."""
+    """End Snakemake with one line where a folder of checkpoints that are still to be collected is not there; whether it
+    is in a storage Snakemake says itself."""
     for run, entry in RUNS.items():
-        folder = not is_trained(run) and entry["checkpoints"]["folder"]
+        folder = not (is_trained(run) or is_stored()) and entry["checkpoints"]["folder"]
         places = [folder, layout.bank_index(run)] if folder else []
         if places and not any(map(os.path.exists, places)):
             sys.exit(

@@ -1,6 +1,7 @@
 rule final_evaluation:
     input:
-        bank="results/{run}/bank/index.json",
+        unpack(lambda wildcards: layout.bank_files(wildcards.run)),
+        unpack(lambda wildcards: averages(wildcards.run)),
         baselines="results/{run}/baselines.json",
         selections=lambda wildcards: selections(wildcards.run),
         extractors=lambda wildcards: [
@@ -60,8 +61,9 @@ for run in SEARCHED:
         name:
             f"export_{run}"
         input:
-            bank=f"results/{run}/bank/index.json",
+            **layout.bank_files(run),
             selections=selections(run),
+            folder=lending_folder(run),
         output:
             merged=merged_file(run),
             native=[] if is_trained(run) else directory(native_folder(run)),

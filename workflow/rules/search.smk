@@ -1,6 +1,7 @@
 rule baselines:
     input:
         unpack(lambda wildcards: measures(wildcards.run)),
+        unpack(lambda wildcards: averages(wildcards.run)),
         trained=lambda wildcards: training_manifests(wildcards.run),
         tuned=lambda wildcards: [
             f"results/{wildcards.run}/tune/{name}/manifest.json"
@@ -25,8 +26,8 @@ rule baselines:
         device=DEVICE,
     params:
         settings=settings_of("baselines"),
-        trainings=lambda wildcards: training_options(wildcards.run),
-        tuned=lambda wildcards: tuning_options(wildcards.run),
+        trainings=training_options,
+        tuned=tuning_options,
     shell:
         "lcsc baselines --settings {params.settings:q} --bank {input.bank:q} --extractor {input.extractor:q}"
         " --reference {input.reference:q} {params.trainings:q} {params.tuned:q} --cores {threads}"

@@ -28,7 +28,7 @@ for run, search in sharded_searches():
         params:
             settings=text(settings("search", run, search)),
             warm=warm_options,
-            folder=f"results/{run}/search/{search}",
+            folder=lambda wildcards, output: Path(output.share).parents[1],
             number=shard_count(run, search),
         shell:
             "lcsc shard --settings {params.settings:q} --bank {input.bank:q} --extractor {input.extractor:q}"
@@ -66,7 +66,7 @@ for run, search in sharded_searches():
             params:
                 settings=text(settings("search", run, search)),
                 warm=warm_options,
-                folder=f"results/{run}/search/{search}",
+                folder=lambda wildcards, output: Path(output.share).parents[1],
                 number=shard_count(run, search),
             shell:
                 "lcsc shard --settings {params.settings:q} --bank {input.bank:q} --extractor {input.extractor:q}"

@@ -98,8 +98,8 @@ rule make_extractor:
 
 rule train:
     input:
+        unpack(lambda wildcards: teacher(wildcards.run)),
         images=lambda wildcards: f"{data_folder(wildcards.run)}/train.npz",
-        teacher=lambda wildcards: teacher(wildcards.run),
     output:
         manifest="results/{run}/train/{schedule}/manifest.json",
         checkpoints=directory("results/{run}/train/{schedule}/checkpoints"),
@@ -123,7 +123,7 @@ rule train:
         device=DEVICE,
     params:
         settings=settings_of("train"),
-        teacher=lambda wildcards: teacher_options(wildcards.run),
+        teacher=teacher_options,
         folder=subpath(output.manifest, parent=True),
     shell:
         "lcsc train --settings {params.settings:q} --data {input.images:q} --schedule {wildcards.schedule}"
