@@ -89,7 +89,7 @@ def test_all_files_are_written(made: Path) -> None:
     names = {path.name for path in (made / "figures").iterdir()}
     assert names == {
         *(f"{name}.svg" for name in FIGURES),
-        "images.png",
+        *(f"{name}.png" for name in (*FIGURES, "images")),
         *(f"{name}.csv" for name in ("convergence", "coefficients", "cost", "table", "guards")),
         *(f"{name}.{suffix}" for name in ("table", "guards") for suffix in ("html", "txt")),
     }

@@ -33,7 +33,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure: ``svg`` or ``png`` holds the picture; ``caption`` is plain text; ``alt`` is read aloud.
+    """A figure: ``svg`` holds the picture, ``png`` as pixels; ``caption`` is plain text; ``alt`` is read aloud.
 
     ``plot`` stands in the picture's place in a page, where scripts run.
     """

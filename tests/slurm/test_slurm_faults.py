@@ -1,4 +1,4 @@
-"""A job cancelled, a node drained and a controller that fails, on a real Slurm of one node.
+"""A job cancelled or preempted, a node drained and a controller that fails, on a real Slurm of one node.
 
 A generation of a search in two shards, each long enough for something to happen while it scores: the same bytes in the
 end, and where no job was written off no score made twice.
@@ -38,6 +38,21 @@ def test_a_cancelled_job_is_submitted_again(slurm_node: None, folder: Path, expe
         slurm("scancel", job)
         assert process.wait() == 0, said(folder)
     assert len(submitted(said(folder))[FORWARD]) == SHARDS * GENERATIONS + 1
+    assert_undisturbed(folder, expected)
+    assert_no_score_made_twice(folder)
+
+
+def test_a_preempted_job_goes_on_under_its_own_number(slurm_node: None, folder: Path, expected: list[bytes]) -> None:
+    with submitting(folder, config_of(SHARDS), *TARGETS) as process:
+        job = scoring_job(folder, process)
+        before = len(scored(folder))
+        slurm("scontrol", "requeue", job)  # what preemption with PreemptMode=REQUEUE does
+        wait_until(lambda: job in in_state("PENDING"), "the job back in the queue", process)
+        slurm("scontrol", "update", f"JobId={job}", "StartTime=now")  # Slurm would wait for two minutes
+        assert process.wait() == 0, said(folder)
+    assert before > 0
+    assert "Restarts=1" in slurm("scontrol", "show", "job", job)
+    assert {rule: len(jobs) for rule, jobs in submitted(said(folder)).items()} == {FORWARD: SHARDS, JOIN: 1}
     assert_undisturbed(folder, expected)
     assert_no_score_made_twice(folder)
 

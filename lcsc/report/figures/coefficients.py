@@ -12,7 +12,7 @@ from lcsc.report.numbers import fixed
 from lcsc.report.plots import rows
 from lcsc.report.records import Baseline, Baselines, Evaluation, Selection
 from lcsc.report.style import INK, MUTED, Look, fit, new_figure
-from lcsc.report.svg import svg_text
+from lcsc.report.svg import png_bytes, svg_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,6 +63,7 @@ def draw(
         alt=alt,
         caption=_caption(selections, shaped),
         svg=svg_text(figure, NAME, alt, tips),
+        png=png_bytes(figure),
         plot=rows.plot(evaluation.steps, selections, labels, looks, names or {}, shaped, shaped_row),
         data=_data(evaluation.steps, selections, shaped, shaped_row),
         details=_details(evaluation.steps, selections, labels, shaped_row),

@@ -20,7 +20,7 @@ from lcsc.report.numbers import short
 from lcsc.report.plots import courses
 from lcsc.report.records import Baselines, Evaluation, Generation, Selection
 from lcsc.report.style import INK, MUTED, Look, fit, new_figure
-from lcsc.report.svg import svg_text
+from lcsc.report.svg import png_bytes, svg_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,6 +68,7 @@ def draw(
         alt=alt,
         caption=caption(baselines, panels) + _untimed(traces, seconds or {}, labels),
         svg=svg_text(figure, NAME, alt, tips),
+        png=png_bytes(figure),
         plot=courses.plot(panels, selections, counts, labels, looks, seconds or {}),
         data=candidate_data(traces, generations, {one.search: p.extractor for p in panels for one in p.traces}),
         details=generation_data(traces, detail_labels(panels, labels)),

@@ -10,7 +10,7 @@ from lcsc.report.numbers import count, duration
 from lcsc.report.plots import cost as bars
 from lcsc.report.records import Timing
 from lcsc.report.style import HAIRLINE, INK, Look, fit, new_figure
-from lcsc.report.svg import svg_text
+from lcsc.report.svg import png_bytes, svg_text
 
 NAME = "cost"
 
@@ -82,6 +82,7 @@ def draw(timings: Sequence[Timing], looks: Mapping[str, Look]) -> Drawing:
             "An evaluation scores one set of weights; with its gradient it costs four to five times as much."
         ),
         svg=svg_text(figure, NAME, alt),
+        png=png_bytes(figure),
         plot=bars.plot([(c.step, c.seconds, duration(c.seconds), _words(c), _colour(c.step, looks)) for c in steps]),
         data=_data(steps),
         details=_details(steps),

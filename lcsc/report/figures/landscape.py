@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,7 +37,8 @@ def draw_alike(records: Sequence[Record]) -> list[Drawing]:
     for record in records:
         alike.setdefault(_kind(record), []).append(record)
     title = "Distance around the checkpoints"
-    return [draw(landscape_figure(place), title, group)[0] for place, group in enumerate(alike.values(), 1)]
+    drawn = (draw(landscape_figure(place), title, group) for place, group in enumerate(alike.values(), 1))
+    return [replace(drawing, png=png) for drawing, png in drawn]
 
 
 def draw(name: str, title: str, records: Sequence[Record]) -> tuple[Drawing, bytes]:

@@ -13,7 +13,7 @@ from lcsc.report.plots import methods
 from lcsc.report.records import Column, Evaluation, Method
 from lcsc.report.searched import column_mark
 from lcsc.report.style import HAIRLINE, INK, MUTED, Look, brief, fit, new_figure
-from lcsc.report.svg import svg_text
+from lcsc.report.svg import png_bytes, svg_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,6 +44,7 @@ def draw(evaluation: Evaluation, looks: Mapping[str, Look]) -> Drawing:
             "against real training images, which few held-out images raise."
         ),
         svg=svg_text(figure, NAME, alt),
+        png=png_bytes(figure),
         plot=methods.plot(evaluation, columns, looks),
     )
 
