@@ -19,7 +19,7 @@ pytestmark = [
 ]
 GENERATIONS = 3
 # What no later step reads: Snakemake keeps none of what it fetched once no job needs it any more.
-LEFT = (".log", ".tsv", ".sha256", ".csv", ".txt", ".jsonl")
+LEFT = (".log", ".tsv", ".sha256", ".jsonl")
 
 
 def in_storage(store: Path) -> list[str]:

@@ -90,6 +90,15 @@ def _landscape_picture(name):
     )
 
 
+def files_beside(landscapes):
+    """What lies beside the pictures and tables of a run's report: the same as pixels, numbers or text."""
+    drawn = [layout.landscape_figure(n + 1) for n in range(landscapes)]
+    drawn += ["convergence", "coefficients", "cost"]
+    names = [f"{name}.{kind}" for name in drawn for kind in ("png", "csv")]
+    names += ["result.png", "table.csv", "guards.csv", "guards.txt"]
+    return [f"results/{{run}}/report/{name}" for name in names]
+
+
 def report_options(wildcards):
     """What a run's report is given besides what every run has: its landscapes, and the configuration's name."""
     found = landscapes(wildcards.run)

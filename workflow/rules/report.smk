@@ -66,6 +66,7 @@ for pictures, runs in runs_by_landscape_figures().items():
             ),
             landscapes=landscape_pictures(pictures),
             text="results/{run}/report/table.txt",
+            beside=files_beside(pictures),
         log:
             "logs/{run}/report.log",
         benchmark:
