@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 # Some versions of Numba have types and some have none.
 _numba: Any = importlib.import_module("numba")
 # Columns that stay in the first cache while the checkpoints pass: for one candidate, and for several.
-_ONE, _MANY = 4096, 512
+_ONE, _MANY = 4096, 256
 # Widths on which the BLAS takes different ways.
 _WIDTHS = (2, 3, 8, 61, 600)
 
