@@ -43,11 +43,11 @@ EXTRAS = set(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8")
 USERS = ("my.yaml", "quick.yaml")
 
 
-# The one value that a page leaves out is put in. What is for Kubernetes is no configuration of ours.
+# The one value that a page leaves out is put in. What is for Kubernetes, and profiles, are no configurations of ours.
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
     name: yaml.safe_load(found.replace("sha256: ...", f"sha256: {'a' * 64}"))
     for name, found in blocks("yaml")
-    if "apiVersion" not in found
+    if not found.startswith(("apiVersion:", "executor:"))
 }
 
 

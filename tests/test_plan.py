@@ -67,6 +67,15 @@ def test_seconds_of_work_add_up(config):
     assert forecast(config, slots=4).seconds(work.Work(3, 100)) == pytest.approx(plan.seconds(work.Work(3, 100)) / 4)
 
 
+def test_workers_share_the_images_of_a_gradient_and_wait_for_the_rest(config):
+    passed = 4 * 10 * 1000 / 1e9
+    plan = forecast(config, slots=4)
+    assert plan.seconds(work.Work(0, 0, 5, 10)) == pytest.approx(5 * (0.2 + 2 * passed) + 50 * 0.004 / 4)
+    own = replace(plan, speeds=replace(SPEEDS, own={"pixels": (0.3, 0.008)}))
+    assert own.seconds(work.Work(0, 0, 5, 10), "pixels") == pytest.approx(5 * (0.3 + 2 * passed) + 50 * 0.008 / 4)
+    assert own.seconds(work.Work(0, 0, 5, 10), None) == plan.seconds(work.Work(0, 0, 5, 10))
+
+
 def test_every_job_of_the_run_is_there_and_waits_for_others_that_are(config):
     jobs = list(forecast(config).jobs())
     names = [job.name for job in jobs]

@@ -30,11 +30,11 @@ def plan(options: argparse.Namespace) -> None:
 
     device = device_of_job(options.device)
     logger.info("measuring each stage of %s on %s", run, device.type)
-    here, parameters = measure_speeds(config, run, device)
-    sizes = (work.checkpoints(config["runs"][run], options.checkpoints), parameters)
     cores = options.cores or len(os.sched_getaffinity(0))
-    runs = len(config["runs"])
-    machines = [(here, Machine(f"here ({device.type}, {cores} cores)", cores, int(config["threads"]), runs=runs))]
+    machine = Machine(f"here ({device.type}, {cores} cores)", cores, int(config["threads"]), runs=len(config["runs"]))
+    here, parameters = measure_speeds(config, run, device, min(machine.workers, len(os.sched_getaffinity(0))))
+    sizes = (work.checkpoints(config["runs"][run], options.checkpoints), parameters)
+    machines = [(here, machine)]
     if device.type == "cuda":
         machines = [(here, Machine("here (1 GPU)", 1, gpus=True))]
     if options.gpus:
@@ -67,6 +67,7 @@ def _at(here: Speeds, images_per_second: float) -> Speeds:
         image=scale * here.image,
         extractor=scale * here.extractor,
         gradient_image=scale * here.gradient_image,
+        own={name: (fixed, scale * image) for name, (fixed, image) in (here.own or {}).items()},
         training=scale * here.training,
         classifiers=classifiers,
     )

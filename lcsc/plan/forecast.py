@@ -12,8 +12,8 @@ from lcsc.plan.schedule import Job, makespan
 from lcsc.plan.work import Work
 
 Section = Mapping[str, Any]
-# Draws and tables, beside the imports.
-REPORT_SECONDS = 4.0
+# What figures and tables take, in beginnings of a job: both are Python's work.
+REPORT_BEGINNINGS = 4.0
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class Speeds:
     """Seconds of one worker: for a job to ``begin``, an ``evaluation`` beside its images, each ``image`` made and
     measured, each image seen by a further ``extractor``; a ``gradient`` beside its images and each ``gradient_image``;
     a step of the ``training`` and of each trained extractor's (``classifiers``). ``bank`` is bytes combined a second
-    for each candidate."""
+    for each candidate. ``own`` is a gradient and its images by further extractors that are searched, by name, and
+    ``sharing`` what is left of a worker's speed where all work at once."""
 
     begin: float
     evaluation: float
@@ -32,6 +33,12 @@ class Speeds:
     bank: float
     training: float = 0.0
     classifiers: Mapping[str, float] | None = None
+    own: Mapping[str, tuple[float, float]] | None = None
+    sharing: float = 1.0
+
+    def gradient_by(self, extractor: str | None) -> tuple[float, float]:
+        """A gradient of the distance by ``extractor`` beside its images, and each of these."""
+        return (self.own or {}).get(extractor or "", (self.gradient, self.gradient_image))
 
     @property
     def factor(self) -> float:
@@ -84,27 +91,34 @@ class Forecast:
         checkpoints, parameters = self.sizes
         return 4 * checkpoints * parameters / self.speeds.bank
 
-    def seconds(self, done: Work, workers: int | None = None) -> float:
-        """What ``done`` takes, without the job's beginning."""
+    def seconds(self, done: Work, extractor: str | None = None) -> float:
+        """What ``done`` takes, without the job's beginning; gradients are those of ``extractor``.
+
+        Workers share candidates, and the images of a gradient; what a gradient takes besides waits for all of them.
+        """
         speeds = self.speeds
+        gradient, gradient_image = speeds.gradient_by(extractor)
         image = speeds.image + (done.measures - 1) * speeds.extractor
         each = speeds.evaluation * done.measures + self.pass_seconds
-        found = done.evaluations * each + done.made * image
-        found += done.gradients * (speeds.gradient + 2 * self.pass_seconds) + done.carried_back * speeds.gradient_image
-        return found / (workers or self.machine.workers)
+        shared = done.evaluations * each + done.made * image + done.carried_back * gradient_image
+        workers = self.machine.workers
+        return shared / (workers * (speeds.sharing if workers > 1 else 1.0)) + done.gradients * (
+            gradient + 2 * self.pass_seconds
+        )
 
     def generation(self, name: str) -> float:
         """A generation of a search, not its first; its shards at once as far as there are GPUs."""
         count = min(shards(self.section["searches"][name]), max(self.machine.slots // self.machine.width, 1))
         begin = self.speeds.begin if shards(self.section["searches"][name]) > 1 else 0.0
-        return begin + self.seconds(work.of_generation(self.section, name, self.sizes[0])) / count
+        done = work.of_generation(self.section, name, self.sizes[0])
+        return begin + self.seconds(done, self.section["searches"][name].get("extractor")) / count
 
     def search(self, name: str) -> float:
         """A whole search, with the beginnings of its jobs."""
         entry, k = self.section["searches"][name], self.sizes[0]
         count = min(shards(entry), max(self.machine.slots // self.machine.width, 1))
         begins = len(rounds(entry)) * (2 if shards(entry) > 1 else 1) * self.speeds.begin
-        return begins + self.seconds(work.of_search(self.section, name, k=k)) / count
+        return begins + self.seconds(work.of_search(self.section, name, k=k), entry.get("extractor")) / count
 
     def total(self) -> float:
         """The whole pipeline."""
@@ -126,8 +140,9 @@ class Forecast:
             done = work.of_selection(run, name)
             yield Job(f"select-{name}", begin + self.seconds(done), width, (f"search-{name}",))
         tunings = tuple(f"tune-{name}" for name in run["fine_tune"] or {})
-        for name in run["fine_tune"] or {}:
-            yield Job(f"tune-{name}", begin + self.seconds(work.of_tuning(run, name)), width, ready)
+        for name, entry in (run["fine_tune"] or {}).items():
+            seconds = self.seconds(work.of_tuning(run, name), entry.get("extractor"))
+            yield Job(f"tune-{name}", begin + seconds, width, ready)
         trained = tuple(job.name for job in self._trainings())
         done = work.of_baselines(run, k)
         yield Job("baselines", begin + self.seconds(done), width, (*ready, *trained, *tunings))
@@ -135,7 +150,7 @@ class Forecast:
         done = work.of_evaluation(run, k)
         yield Job("evaluate", begin + self.seconds(done), width, ("baselines", *chosen))
         yield Job("export", begin, 1, chosen)
-        yield Job("report", begin + REPORT_SECONDS, 1, ("evaluate", "export"))
+        yield Job("report", begin * (1 + REPORT_BEGINNINGS), 1, ("evaluate", "export"))
 
     def _extractors(self) -> Iterator[Job]:
         """Each extractor that the run uses, with its statistics."""

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import resource
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +31,7 @@ from lcsc.generators import build_network, image_shape_of
 from lcsc.gradients import GradientEvaluator
 from lcsc.metrics.frechet import Reference, feature_statistics
 from lcsc.plan.forecast import Speeds
+from lcsc.plan.stopwatch import TRIES, Stopwatch, begin_seconds
 from lcsc.progress import logger
 from lcsc.runtime import deterministic
 from lcsc.scoring import Context
@@ -41,44 +39,17 @@ from lcsc.training.classifier import train_extractor
 from lcsc.training.loop import train
 
 Section = Mapping[str, Any]
-TRIES, STEPS, IMAGES = 3, 30, 512
+STEPS, IMAGES = 30, 512
 # Checkpoints of the bank that is measured: enough for these bytes, so that they lie outside the caches.
 BANK_BYTES, MOST_CHECKPOINTS = 1 << 27, 40
 # A gradient's time in evaluations where nothing of a run takes gradients (measured: 3 to 5).
 USUAL_FACTOR = 4.0
-JOB = "import lcsc.scoring, lcsc.collection, lcsc.search, lcsc.cli.settings"
 
 
-@dataclass(frozen=True)
-class Stopwatch:
-    """Seconds of work, of the processor's time by thread on the CPU, of the clock on a GPU."""
-
-    device: torch.device
-    threads: int
-
-    def __call__(self, work: Callable[[], object]) -> float:
-        """The fewest seconds of a few tries, or of as many as a second holds."""
-        found: list[float] = []
-        began = time.monotonic()
-        while not found or (len(found) < TRIES and time.monotonic() - began < 2 * TRIES):
-            start = self._now()
-            work()
-            found.append(self._now() - start)
-        return min(found)
-
-    def _now(self) -> float:
-        return time.process_time() / self.threads if self.device.type == "cpu" else time.perf_counter()
-
-    def line(self, work: Callable[[int], object], few: int, many: int) -> tuple[float, float]:
-        """(a, b) of the seconds a + b n that ``work`` of n takes, from two n."""
-        work(few)  # what the first call prepares counts for nothing
-        low, high = self(lambda: work(few)), self(lambda: work(many))
-        slope = max((high - low) / (many - few), 1e-9)
-        return max(low - slope * few, 0.0), slope
-
-
-def measure_speeds(config: Section, run: str, device: torch.device) -> tuple[Speeds, int]:
+def measure_speeds(config: Section, run: str, device: torch.device, workers: int = 1) -> tuple[Speeds, int]:
     """The speeds of ``run`` of the resolved ``config`` on ``device``, and P, the parameters of its network.
+
+    ``workers`` are those of a job that scores, which on the CPU share caches, memory and Python.
 
     Raises :class:`InputError` for a run with a generator of its own, whose weights only its bank knows, and for an
     extractor whose weights are not here.
@@ -89,7 +60,13 @@ def measure_speeds(config: Section, run: str, device: torch.device) -> tuple[Spe
     threads = int(settings["threads"])
     clock = Stopwatch(device, threads)
     with tempfile.TemporaryDirectory(prefix="lcsc-plan-") as name, deterministic(threads), _silence():
-        return _measure(config, run, settings, clock, Path(name))
+        folder = Path(name)
+        speeds, parameters = _measure(config, run, settings, clock, folder)
+        if workers < 2 or device.type != "cpu":
+            return speeds, parameters
+        context = Context.open(settings, folder / "bank", device, workers)
+        extractor = load_extractor(folder / f"{searched_name(config['runs'][run])}.safetensors", device)
+        return replace(speeds, sharing=_sharing(context, extractor, workers)), parameters
 
 
 @contextlib.contextmanager
@@ -118,15 +95,13 @@ def _measure(config: Section, run: str, settings: Section, clock: Stopwatch, fol
     chunk = min(context.chunk, _affordable(context, searched, weights, clock))
     evaluators = {n: _evaluator(context, searched, n, chunk) for n in (chunk, 4 * chunk)}
     fixed, image = clock.line(lambda n: evaluators[n].score(weights), chunk, 4 * chunk)
-    gradient, slope = fixed, USUAL_FACTOR * image
-    entries = _along_gradients(section)
-    if entries:
-        own = extractors[searched_name(section, entries[0])]
-        gradients = {n: GradientEvaluator.of(_evaluator(context, own, n, chunk)) for n in (chunk, 4 * chunk)}
-        gradient, slope = clock.line(lambda n: gradients[n].value_and_gradient(weights), chunk, 4 * chunk)
+    searched_along = dict.fromkeys(searched_name(section, entry) for entry in _along_gradients(section))
+    own = {name: _gradient_seconds(context, extractors[name], weights, chunk, clock) for name in searched_along}
+    usual = next(iter(own.values()), (fixed, USUAL_FACTOR * image))
+    gradient, slope = own.get(searched_name(section), usual)
     further = _extractor_seconds(extractors[section["extractors"]["held_out"]], image_shape_of(settings), chunk, clock)
     speeds = Speeds(
-        begin=_begin_seconds(),
+        begin=begin_seconds(),
         evaluation=fixed,
         image=image,
         extractor=further,
@@ -135,8 +110,34 @@ def _measure(config: Section, run: str, settings: Section, clock: Stopwatch, fol
         bank=_bank_bytes_per_second(context, clock),
         training=_training_seconds(config, run, part, folder, clock) if "train" in section else 0.0,
         classifiers=classifiers,
+        own=own,
     )
     return speeds, parameters
+
+
+def _sharing(context: Context, extractor: Extractor, workers: int) -> float:
+    """What is left of a worker's speed where all score at once, by the clock."""
+    evaluator, weights = _evaluator(context, extractor, context.chunk, context.chunk), context.bank.checkpoint(0)
+
+    def seconds(count: int) -> float:
+        began = time.perf_counter()
+        context.workers.map(lambda _: evaluator.score(weights), range(2 * count))
+        return time.perf_counter() - began
+
+    seconds(workers)
+    together = min(seconds(workers) for _ in range(TRIES))
+    began = time.perf_counter()
+    evaluator.score(weights)
+    evaluator.score(weights)
+    return min(1.0, (time.perf_counter() - began) / together)
+
+
+def _gradient_seconds(
+    context: Context, extractor: Extractor, weights: np.ndarray[Any, Any], chunk: int, clock: Stopwatch
+) -> tuple[float, float]:
+    """A gradient of the distance by ``extractor`` beside its images, and each of these."""
+    evaluators = {n: GradientEvaluator.of(_evaluator(context, extractor, n, chunk)) for n in (chunk, 4 * chunk)}
+    return clock.line(lambda n: evaluators[n].value_and_gradient(weights), chunk, 4 * chunk)
 
 
 def _along_gradients(section: Section) -> list[Section]:
@@ -222,13 +223,3 @@ def _training_seconds(config: Section, run: str, part: Part, folder: Path, clock
         train({**settings, "train": options}, part, folder / "trained", "constant", clock.device, teacher)
 
     return clock.line(trained, STEPS, 4 * STEPS)[1]
-
-
-def _begin_seconds() -> float:
-    """A job's imports, which each job pays; the processor's time, as of everything here."""
-    with contextlib.suppress(subprocess.CalledProcessError):
-        subprocess.run([sys.executable, "-c", JOB], check=True, capture_output=True)  # into the page cache
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", JOB], check=True, capture_output=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
