@@ -28,7 +28,7 @@ LOADS = {
 # the command that whoever calls `lcsc watch` gives it, as words and not through a shell.
 PROGRAMS = {
     ("lcsc/checkpoints/edm.py", "subprocess.run"),
-    ("lcsc/plan/speeds.py", "subprocess.run"),
+    ("lcsc/plan/stopwatch.py", "subprocess.run"),
     ("lcsc/status/live.py", "subprocess.run"),
     ("lcsc/status/live.py", "subprocess.Popen"),
 }
