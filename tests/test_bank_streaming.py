@@ -95,7 +95,7 @@ def test_the_compiled_product_changes_no_byte(
     assert combine(bank, alpha, groups).tobytes() == fast.tobytes()
 
 
-@pytest.mark.parametrize("candidates", [1, 2, 32])
+@pytest.mark.parametrize("candidates", [1, 2, 6, 32])
 def test_the_compiled_product_is_that_of_float64_to_the_last_bit_but_one(candidates: int) -> None:
     fused = pytest.importorskip("lcsc.bank.fused")
     rng = np.random.default_rng(3)

@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lcsc.bank.registers import ROWS, WIDE, multiply, subtract
+
 # Some versions of Numba have types and some have none.
 _numba: Any = importlib.import_module("numba")
-# Columns that stay in the first cache while the checkpoints pass: for one candidate, and for several.
-_ONE, _MANY = 4096, 256
+# Columns of one candidate that stay in the first cache while the checkpoints pass, and numbers in the second.
+_ONE, _SECOND = 4096, 49152
 # Widths on which the BLAS takes different ways.
 _WIDTHS = (2, 3, 8, 61, 600)
 
@@ -81,46 +83,34 @@ def _many(
 ) -> None:
     """Columns ``first`` on of ``weights`` [K, ...] into ``merged`` [M, ...] from ``column`` on."""
     count, candidates = weights.shape[0], merged.shape[0]
-    base, total, d = np.empty(_MANY), np.empty((candidates, _MANY)), np.empty(8 * _MANY)
-    for start in range(0, width, _MANY):
-        n, at = min(_MANY, width - start), first + start
+    groups = (candidates + ROWS - 1) // ROWS
+    # Differences and sums stay in the second cache, a panel of WIDE columns and the factors in the first.
+    stretch = max(WIDE, min(1024, _SECOND // (count + groups * ROWS) // WIDE * WIDE))
+    base, panels = np.zeros(stretch), np.zeros(stretch * count)
+    numbers, totals = np.zeros(groups * count * ROWS), np.empty(groups * ROWS * stretch)
+    for m in range(candidates):
+        for k in range(count):
+            numbers[(m // ROWS * count + k) * ROWS + m % ROWS] = factors[m, k]
+    for start in range(0, width, stretch):
+        n, at = min(stretch, width - start), first + start
+        whole = n // WIDE * WIDE
         row = weights[base_row, at : at + n]
         for j in range(n):
             base[j] = row[j]
-        total[:] = 0.0
-        k = 0
-        while k + 8 <= count:
-            w0, w1 = weights[k, at : at + n], weights[k + 1, at : at + n]
-            w2, w3 = weights[k + 2, at : at + n], weights[k + 3, at : at + n]
-            w4, w5 = weights[k + 4, at : at + n], weights[k + 5, at : at + n]
-            w6, w7 = weights[k + 6, at : at + n], weights[k + 7, at : at + n]
-            for j in range(n):
-                b = base[j]
-                d[j], d[_MANY + j] = w0[j] - b, w1[j] - b
-                d[2 * _MANY + j], d[3 * _MANY + j] = w2[j] - b, w3[j] - b
-                d[4 * _MANY + j], d[5 * _MANY + j] = w4[j] - b, w5[j] - b
-                d[6 * _MANY + j], d[7 * _MANY + j] = w6[j] - b, w7[j] - b
-            for m in range(candidates):
-                t = total[m, :n]
-                a0, a1, a2, a3 = factors[m, k], factors[m, k + 1], factors[m, k + 2], factors[m, k + 3]
-                a4, a5, a6, a7 = factors[m, k + 4], factors[m, k + 5], factors[m, k + 6], factors[m, k + 7]
-                for j in range(n):
-                    u = _fma(a1, d[_MANY + j], _fma(a0, d[j], t[j]))
-                    u = _fma(a3, d[3 * _MANY + j], _fma(a2, d[2 * _MANY + j], u))
-                    u = _fma(a5, d[5 * _MANY + j], _fma(a4, d[4 * _MANY + j], u))
-                    t[j] = _fma(a7, d[7 * _MANY + j], _fma(a6, d[6 * _MANY + j], u))
-            k += 8
-        while k < count:
+        for k in range(count):
             row = weights[k, at : at + n]
-            for m in range(candidates):
-                a, t = factors[m, k], total[m, :n]
-                for j in range(n):
-                    t[j] = _fma(a, row[j] - base[j], t[j])
-            k += 1
+            for j in range(0, whole, WIDE):
+                subtract(row, j, base, panels, j * count + k * WIDE)
+            for j in range(whole, n):
+                panels[whole * count + k * WIDE + j - whole] = row[j] - base[j]
+        for j in range(0, n, WIDE):
+            for group in range(groups):
+                into = group * ROWS * stretch + j
+                multiply(panels, j * count, numbers, group * count * ROWS, count, totals, into, stretch)
         for m in range(candidates):
-            into = merged[m, column + start : column + start + n]
+            into_row, total = merged[m, column + start : column + start + n], totals[m * stretch : m * stretch + n]
             for j in range(n):
-                into[j] = total[m, j] + sums[m] * base[j]
+                into_row[j] = total[j] + sums[m] * base[j]
 
 
 def _compiled(function: Callable[..., None]) -> Product:
