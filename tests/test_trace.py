@@ -240,7 +240,7 @@ def test_a_search_without_its_journal_is_refused(tiny_run, folder, tmp_path, cap
     for path in (folder / "adam").glob("generation-*.json"):
         (tmp_path / "adam" / path.name).write_bytes(path.read_bytes())
     run_trace(tiny_run, tmp_path, "adam", expected=2)
-    assert "expected the search's journal; run the search again" in capsys.readouterr().err
+    assert "expected the search's journal, which stays where the search ran" in capsys.readouterr().err
     (tmp_path / "adam" / "journal").mkdir()
     run_trace(tiny_run, tmp_path, "adam", expected=2)
     assert "lacks a score of the search" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The product of coefficients and differences, compiled: formed, multiplied and rounded while in the first cache.
+"""The product of coefficients and differences, compiled: formed, multiplied and rounded while in the caches.
 
 The steps are those of the BLAS that :mod:`lcsc.bank.combination` uses otherwise, in its order: a chain of fused
 multiply-adds over the checkpoints for each column. So the bytes are the same; :func:`kernel` makes sure of that on
@@ -20,10 +20,10 @@ from lcsc.bank.registers import ROWS, WIDE, multiply, subtract
 
 # Some versions of Numba have types and some have none.
 _numba: Any = importlib.import_module("numba")
-# Columns of one candidate that stay in the first cache while the checkpoints pass, and numbers in the second.
-_ONE, _SECOND = 4096, 49152
+# Columns of one candidate that stay in the first cache while the checkpoints pass; float64 numbers in the second.
+_ONE, _NUMBERS = 4096, 49152
 # Widths on which the BLAS takes different ways.
-_WIDTHS = (2, 3, 8, 61, 600)
+_WIDTHS = (2, 3, 8, 61, 600, 1100)
 
 Product = Callable[
     [NDArray[np.float32], int, int, int, NDArray[np.float64], NDArray[np.float64], NDArray[Any], int], None
@@ -85,7 +85,7 @@ def _many(
     count, candidates = weights.shape[0], merged.shape[0]
     groups = (candidates + ROWS - 1) // ROWS
     # Differences and sums stay in the second cache, a panel of WIDE columns and the factors in the first.
-    stretch = max(WIDE, min(1024, _SECOND // (count + groups * ROWS) // WIDE * WIDE))
+    stretch = max(WIDE, min(1024, _NUMBERS // (count + groups * ROWS) // WIDE * WIDE))
     base, panels = np.zeros(stretch), np.zeros(stretch * count)
     numbers, totals = np.zeros(groups * count * ROWS), np.empty(groups * ROWS * stretch)
     for m in range(candidates):
@@ -134,8 +134,9 @@ def kernel(checkpoints: int, candidates: int) -> Product | None:
         base = weights[0].astype(np.float64)
         expected = factors @ (weights - base)
         expected += factors.sum(axis=1, keepdims=True) * base
-        found = np.empty((candidates, width))
-        product(weights, 0, width, 0, factors, factors.sum(axis=1), found, 0)
-        if found.tobytes() != expected[:candidates].tobytes():
-            return None
+        for number in (np.float64, np.float32):
+            found = np.empty((candidates, width), number)
+            product(weights, 0, width, 0, factors, factors.sum(axis=1), found, 0)
+            if found.tobytes() != expected[:candidates].astype(number).tobytes():
+                return None
     return product

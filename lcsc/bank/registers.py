@@ -16,7 +16,7 @@ _types: Any = importlib.import_module("numba").types
 _intrinsic: Any = importlib.import_module("numba.extending").intrinsic
 _features: Any = importlib.import_module("llvmlite.binding").get_host_cpu_features()
 
-# Eight registers of sums, as many as keep both multipliers of a core busy: of 64 bytes with AVX-512, else of 32.
+# On x86-64 eight registers of sums, as many as keep both multipliers busy: of 64 bytes with AVX-512, else of 32.
 ROWS = 4
 WIDE = 16 if _features.get("avx512f", False) else 8
 
@@ -27,6 +27,11 @@ _VECTOR, _SINGLES = _ir.VectorType(_NUMBER, WIDE), _ir.VectorType(_ir.FloatType(
 def _address(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
     """Of element ``index`` of ``array``, whose memory is in C order."""
     return builder.gep(context.make_array(kind)(context, builder, value=array).data, [index])
+
+
+def _plain(kind: Any, number: Any) -> bool:
+    """Whether arrays of this ``kind`` hold ``number`` in C order, as addresses here take for granted."""
+    return bool(kind.layout == "C" and kind.dtype == number)
 
 
 def _load(builder: Any, address: Any, kind: Any, align: int) -> Any:
@@ -44,7 +49,7 @@ def _everywhere(builder: Any, number: Any) -> Any:
     return builder.shuffle_vector(first, empty, _ir.Constant(_ir.VectorType(_LANE, WIDE), [0] * WIDE))
 
 
-def _rounded_once(builder: Any, a: Any, b: Any, c: Any) -> Any:
+def _fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
     """``a * b + c`` of vectors, rounded once."""
     name, module = f"llvm.fma.v{WIDE}f64", builder.module
     if name not in module.globals:
@@ -54,6 +59,8 @@ def _rounded_once(builder: Any, a: Any, b: Any, c: Any) -> Any:
 
 def _subtract(context: Any, row: Any, first: Any, base: Any, differences: Any, column: Any) -> Any:
     """``WIDE`` columns of float32 ``row`` less ``base``, both from ``first`` on: ``differences`` from ``column`` on."""
+    if not (_plain(row, _types.float32) and _plain(base, _types.float64) and _plain(differences, _types.float64)):
+        return None
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kinds, (row, first, base, differences, column) = signature.args, arguments
@@ -72,8 +79,10 @@ def _multiply(
     """The product of ``ROWS`` candidates and ``WIDE`` columns, ``count`` checkpoints one after the other.
 
     ``panel`` [count, WIDE] begins at element ``first``, ``factors`` [count, ROWS] at ``start``; the product begins at
-    ``at`` of ``sums``, its rows are ``apart`` elements from one another.
+    ``at`` of ``sums``, its rows are ``apart`` elements from one another. There is a checkpoint at least.
     """
+    if not (_plain(panel, _types.float64) and _plain(factors, _types.float64) and _plain(sums, _types.float64)):
+        return None
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kinds, (panel, first, factors, start, count, sums, at, apart) = signature.args, arguments
@@ -88,7 +97,7 @@ def _multiply(
         vector = _load(builder, builder.gep(columns, [builder.mul(k, _INDEX(WIDE))]), _VECTOR, 8)
         number = builder.gep(numbers, [builder.mul(k, _INDEX(ROWS))])
         factor = [_everywhere(builder, builder.load(builder.gep(number, [_INDEX(c)]))) for c in range(ROWS)]
-        new = [_rounded_once(builder, a, vector, total) for a, total in zip(factor, totals, strict=True)]
+        new = [_fma(builder, a, vector, total) for a, total in zip(factor, totals, strict=True)]
         next_k = builder.add(k, _INDEX(1))
         for phi, found in zip([k, *totals], [next_k, *new], strict=True):
             phi.add_incoming(_ir.Constant(phi.type, None), before)  # zero

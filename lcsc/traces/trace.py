@@ -62,7 +62,10 @@ class Seconds:
 
     def __init__(self, folder: Path, about: Mapping[str, Any], images: int) -> None:
         if not (folder / "journal").is_dir():
-            raise InputError(f"{folder / 'journal'}: not found, expected the search's journal; run the search again")
+            raise InputError(
+                f"{folder / 'journal'}: not found, expected the search's journal, which stays where the search ran and "
+                "which no storage brings back; make traces there, or run the search again"
+            )
         self.folder, self.race = folder, Race.of(about["settings"], images)
         self._scores = open_journal(folder, about)
         self._heats = None if self.race is None else heat_journal(folder / "journal", about, self.race)

@@ -47,9 +47,10 @@ def trained_extractors():
 
 
 def weights_option(wildcards):
-    """The option of `lcsc extractor` that names the weights; a space where there are none."""
+    """The option of `lcsc extractor` that names the weights that the configuration gives; a space where it gives none."""
     path = layout.weights_path(CONFIG, EXTRACTORS[wildcards.extractor])
-    return f"--weights {shlex.quote(path)}" if path else " "
+    given = path and not fetched_weights(wildcards)
+    return f"--weights {shlex.quote(path)}" if given else " "
 
 
 def fetched_weights(wildcards):

@@ -14,6 +14,7 @@ for pictures, runs in runs_by_landscape_figures().items():
             bank="results/{run}/bank/index.json",
             recipe="results/{run}/export/recipe.json",
             merged=lambda wildcards: merged_file(wildcards.run),
+            native=lambda wildcards: native_folder(wildcards.run),
             landscapes=lambda wildcards: landscapes(wildcards.run),
         output:
             page=report(

@@ -91,9 +91,12 @@ rule make_extractor:
         settings=lambda wildcards: settings(
             "extractor", name=EXTRACTORS[wildcards.extractor]
         ),
+        fetched=lambda wildcards, input: (
+            ["--weights", *input.weights] if input.weights else []
+        ),
     shell:
-        "lcsc extractor --settings {params.settings:q} {resources.weights} --output {output.extractor:q} --log {log:q}"
-        " --timing {output.timing:q}"
+        "lcsc extractor --settings {params.settings:q} {params.fetched:q} {resources.weights}"
+        " --output {output.extractor:q} --log {log:q} --timing {output.timing:q}"
 
 
 rule train:
