@@ -20,8 +20,8 @@ from lcsc.bank.registers import ROWS, WIDE, multiply, subtract
 
 # Some versions of Numba have types and some have none.
 _numba: Any = importlib.import_module("numba")
-# Columns of one candidate that stay in the first cache while the checkpoints pass; float64 numbers in the second.
-_ONE, _NUMBERS = 4096, 49152
+# Columns of one candidate that stay in the first cache while the checkpoints pass; float64 numbers behind it.
+_ONE, _NUMBERS = 4096, 98304
 # Widths on which the BLAS takes different ways.
 _WIDTHS = (2, 3, 8, 61, 600, 1100)
 
@@ -84,7 +84,7 @@ def _many(
     """Columns ``first`` on of ``weights`` [K, ...] into ``merged`` [M, ...] from ``column`` on."""
     count, candidates = weights.shape[0], merged.shape[0]
     groups = (candidates + ROWS - 1) // ROWS
-    # Differences and sums stay in the second cache, a panel of WIDE columns and the factors in the first.
+    # Differences and sums stay in the second and third cache, a panel of WIDE columns and the factors in the first.
     stretch = max(WIDE, min(1024, _NUMBERS // (count + groups * ROWS) // WIDE * WIDE))
     base, panels = np.zeros(stretch), np.zeros(stretch * count)
     numbers, totals = np.zeros(groups * count * ROWS), np.empty(groups * ROWS * stretch)
