@@ -215,7 +215,7 @@ def test_a_landscape_that_cannot_be_made_is_refused(tiny_run, folder, capsys, ch
     assert words in capsys.readouterr().err
 
 
-SPEC = {"kind": "landscape", "title": "Planes", "landscapes": [["tiny", "raw"], ["tiny", "ema"]]}
+SPEC = {"kind": "landscape", "title": "Planes", "landscapes": [["tiny", "raw"], ["tiny", "ema"]], "methods": None}
 
 
 def draw(folder, output, expected=0):

@@ -43,7 +43,8 @@ FIGURES = {
         "kind": "cost", "title": "Cost", "figure": "lengths", "at": 1000, "methods": ["evolution", "gradient"],
         "labels": {},
     },
-    "landscape": {"kind": "landscape", "title": "Planes", "landscapes": [[RUNS[0], "raw"]]},
+    "landscape": {"kind": "landscape", "title": "Planes", "landscapes": [[RUNS[0], "raw"]], "methods": None},
+    "marked": {"kind": "landscape", "title": "Planes", "landscapes": [[RUNS[0], "raw"]], "methods": ["last"]},
 }  # fmt: skip
 
 
@@ -239,3 +240,5 @@ def test_a_landscape_s_numbers_are_its_record_s(results, made):
     assert number(made, "landscape", "off the plane", what="evolution", extractor="mlp") == 0.8
     words = ElementTree.parse(made / "landscape.svg").getroot().attrib["aria-label"]
     assert "LCSC (evolution) at x 2.40, y −0.30, 80% off it" in words
+    assert {row["what"] for row in rows(made, "marked")} == {"plane", "last"}
+    assert "evolution" not in ElementTree.parse(made / "marked.svg").getroot().attrib["aria-label"]

@@ -41,7 +41,7 @@ def refused(results, capsys, name):
 def test_a_lost_journal_is_named_with_the_way_out(results, capsys):
     journal = results / RUNS[2] / "search" / "gradient" / "journal"
     shutil.rmtree(journal)
-    assert f"{journal}: not found, expected the search's journal; run the search again" in refused(
+    assert f"{journal}: not found, expected the search's journal, which stays where the search ran" in refused(
         results, capsys, "convergence"
     )
 

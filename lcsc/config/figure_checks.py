@@ -27,6 +27,7 @@ def _figure(place: Place, figure: Section, figures: Section, runs: Section) -> I
         yield from _cost(place, figure, figures)
     if figure["kind"] == "landscape":
         yield from _landscapes((*place, "landscapes"), figure, runs)
+        yield from _marks((*place, "methods"), figure, runs)
     if "points" in figure:
         yield from _points((*place, "points"), figure, runs)
     if "runs" in figure:
@@ -82,6 +83,14 @@ def _cost(place: Place, figure: Section, figures: Section) -> Iterator[Problem]:
     if figure["at"] not in places:
         expected = f"an x of the points of {figure['figure']!r}: {', '.join(map(str, places))}"
         yield Problem((*place, "at"), found_in_words(figure["at"]), expected)
+
+
+def _marks(place: Place, figure: Section, runs: Section) -> Iterator[Problem]:
+    for run in dict.fromkeys(run for run, _ in figure["landscapes"] if run in runs):
+        known = ["last", "ema", *runs[run]["searches"]]
+        for method in figure["methods"] or ():
+            if method not in known:
+                yield Problem(place, repr(method), f"what landscapes of the run {run!r} mark: {', '.join(known)}")
 
 
 def _landscapes(place: Place, figure: Section, runs: Section) -> Iterator[Problem]:
