@@ -307,7 +307,10 @@ CLAIM = {"claim": "c", "here": "h", "figure": "planes", "measure": {"kind": "rat
         (with_landscape(checkpoints="best"), "landscapes.raw.checkpoints"),
         (with_landscape({"landscapes": [["tiny", "late"]]}), "found 'late', expected a name in 'landscapes' of the"),
         (with_landscape({"landscapes": [["none", "raw"]]}), "found 'none', expected names in 'runs': tiny"),
-        (with_landscape({"methods": ["adam"]}), "figures.planes.methods: found 'adam', expected what landscapes of the"),
+        (
+            with_landscape({"methods": ["adam"]}),
+            "figures.planes.methods: found 'adam', expected what landscapes of the",
+        ),
         (with_landscape({"points": []}), "figures.planes.points"),
         (
             with_landscape(claims=[CLAIM]),
