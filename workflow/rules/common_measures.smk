@@ -75,12 +75,20 @@ def reference_file(run, role, part):
     return layout.reference_file(CONFIG, run, role, part)
 
 
+def bank_files(run):
+    """The named inputs of every step that reads the bank of ``run``. The index has the hash of every checkpoint: time
+    stamps of the segment say nothing, and a damaged one ends its step without Snakemake deleting earlier results.
+    """
+    files = layout.bank_files(run)
+    return {**files, "segment": ancient(files["segment"])}
+
+
 def measures(run, entry=None):
     """The named inputs of every step that scores on search or selection noise, by the extractor that the search or
     fine-tuning ``entry`` of the run searches, or else by the one that chooses."""
     name = lcsc_config.searched_name(RUNS[run], entry)
     return {
-        **layout.bank_files(run),
+        **bank_files(run),
         "extractor": layout.extractor_path(CONFIG, name),
         "reference": layout.reference_path(CONFIG, run, name, "train"),
     }

@@ -56,7 +56,7 @@ def figure_records():
         for method in figure["methods"]
     )
     return [
-        *(path for run in compared for path in layout.bank_files(run).values()),
+        *(path for run in compared for path in bank_files(run).values()),
         *(f"results/{run}/samples.npz" for run in compared),
         *(path for pair in searches for path in generations(*pair)),
     ]

@@ -53,7 +53,7 @@ def tuning_options(wildcards, input):
 def trace_measures(run):
     """The named inputs of a trace: both extractors against held-out images, and the best EMA."""
     return {
-        **layout.bank_files(run),
+        **bank_files(run),
         **averages(run),
         "baselines": f"results/{run}/baselines.json",
         "extractors": [extractor_file(run, role) for role in ROLES],

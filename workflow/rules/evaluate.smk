@@ -1,6 +1,6 @@
 rule final_evaluation:
     input:
-        unpack(lambda wildcards: layout.bank_files(wildcards.run)),
+        unpack(lambda wildcards: bank_files(wildcards.run)),
         unpack(lambda wildcards: averages(wildcards.run)),
         baselines="results/{run}/baselines.json",
         selections=lambda wildcards: selections(wildcards.run),
@@ -61,7 +61,7 @@ for run in SEARCHED:
         name:
             f"export_{run}"
         input:
-            **layout.bank_files(run),
+            **bank_files(run),
             selections=selections(run),
             folder=lending_folder(run),
         output:
