@@ -17,6 +17,7 @@ NOT_OURS = {
     "cp -a results .snakemake /elsewhere/": "the system's own",
     "pip install snakemake-executor-plugin-NAME": "NAME stands for any of them",
     "scontrol release": "Slurm's own, about a job that Slurm holds",
+    "scontrol requeue": "Slurm's own; tests/slurm/test_slurm_faults.py",
     "sha256sum --check": "the system's own, on files that `lcsc verify` checks, too",
     "find results -newermt now -exec touch {} +": "the system's own; tests/faults/test_clock_jumps.py",
     "generate.py --network=results/mine/export/native/network-snapshot-010000.pkl": "EDM's own",

@@ -117,7 +117,7 @@ def check_make(words: list[str]) -> None:
 def check_pip(words: list[str]) -> None:
     """This package, installed with extras that it has."""
     action, *what = words
-    (package,) = (word for word in what if word != "-e")
+    (package,) = (word for word in what if word not in ("-e", "--no-deps"))
     name, extras = re.fullmatch(r"(lcsc|\.)(?:\[([a-z,]+)\])?", package).groups()  # type: ignore[union-attr]
     assert action == "install"
     assert name == ("." if "-e" in what else "lcsc")

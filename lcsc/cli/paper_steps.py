@@ -34,16 +34,18 @@ def figures(options: argparse.Namespace) -> None:
         from lcsc.paper.times import times_data, times_of
 
         _log_records(options, settings["runs"])
-        records = Records(options.results, settings["runs"], settings["figures"])
+        # By name, as the workflow hands them on: by hand the page is the same.
+        specs = dict(sorted(settings["figures"].items()))
+        records = Records(options.results, settings["runs"], specs)
         made = {}
-        for name, spec in settings["figures"].items():
+        for name, spec in specs.items():
             made[name] = kinds.make(name, spec, records)
             _write(options.output, made[name])
             logger.info("figure %s: %s", name, spec["title"])
         found = [table.find(claim, made[claim["figure"]]) for claim in settings["claims"]]
         times = None
         if options.benchmarks is not None:
-            times = times_data(times_of(settings["figures"], settings["runs"], options.benchmarks))
+            times = times_data(times_of(specs, settings["runs"], options.benchmarks))
         configs = options.configfile or ([str(options.config)] if options.config else [])
         write_text(options.output / "paper.md", markdown.page(found, made, records, times, configs))
         page = html_page(found, made, records, times, options.output, configs)

@@ -16,7 +16,7 @@ from lcsc.paper.records import Records
 from lcsc.report.drawing import Data, Drawing, Value
 from lcsc.report.figures.scales import set_log
 from lcsc.report.numbers import short
-from lcsc.report.style import fit, new_figure
+from lcsc.report.style import add_legend, fit, new_figure
 from lcsc.report.svg import png_bytes, svg_text
 
 if TYPE_CHECKING:
@@ -70,8 +70,7 @@ def draw(name: str, title: str, courses: Courses, labels: Mapping[str, str], dis
     scores = [score for of_runs in courses.values() for course in of_runs for score in course.scores]
     set_log(panels[0], "y", min(scores) / 1.1, max(scores) * 1.1, coarse=True)
     panels[0].set_ylabel(f"Best {distance} on search noise")
-    handles, words = panels[0].get_legend_handles_labels()
-    figure.legend(handles, words, loc="outside lower center", ncols=min(4, len(words)))
+    add_legend(figure, panels[0], columns=4)
     alt = _alt(title, courses, labels)
     drawing = Drawing(
         name=name,

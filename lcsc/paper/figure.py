@@ -16,7 +16,7 @@ from lcsc.report.drawing import Data, Drawing
 from lcsc.report.figures.scales import is_wide, set_log
 from lcsc.report.numbers import short
 from lcsc.report.records import Column
-from lcsc.report.style import MUTED, Look, fit, new_figure
+from lcsc.report.style import MUTED, Look, add_legend, fit, new_figure
 from lcsc.report.svg import png_bytes, svg_text
 
 if TYPE_CHECKING:
@@ -45,8 +45,7 @@ def draw(
             if (method, role) in series:
                 _line(axes, series[method, role], look[method], spec["x"]["scale"])
         _set(axes, spec, points, role, [one for (_, r), one in series.items() if r == role])
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(5, len(labels)))
+    add_legend(figure, panels[0], columns=5)
     alt = _alt(spec, series)
     seeds = len(points[0].evaluations)
     drawing = Drawing(

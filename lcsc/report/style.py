@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 STYLE_FILE = Path(__file__).with_name("lcsc.mplstyle")
@@ -110,3 +111,16 @@ def new_figure(width: float | None = None, height: float | None = None) -> Figur
 
     size = mpl.rcParams["figure.figsize"]
     return Figure(figsize=(width or size[0], height or size[1]), layout="constrained")
+
+
+def add_legend(figure: Figure, axes: Axes, columns: int) -> None:
+    """A legend of what ``axes`` shows below all panels, in as many ``columns`` as the figure is wide enough for."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    handles, labels = axes.get_legend_handles_labels()
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    for count in range(min(columns, len(labels)), 0, -1):
+        legend = figure.legend(handles, labels, loc="outside lower center", ncols=count)
+        if count == 1 or legend.get_window_extent(renderer).width <= figure.bbox.width:
+            return
+        legend.remove()
