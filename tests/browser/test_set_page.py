@@ -20,7 +20,7 @@ def report_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make_run(folder / run, run=run, factor=1000 / about["steps"])
     first = next(iter(RUNS))
     write_landscape(folder / first, run=first)
-    planes = {"kind": "landscape", "title": "Planes", "landscapes": [[first, "raw"]]}
+    planes = {"kind": "landscape", "title": "Planes", "landscapes": [[first, "raw"]], "methods": None}
     figures = {"cost": SPEC, "again": {**SPEC, "title": "<b>Again</b>"}, "planes": planes}
     settings = json.dumps({"figures": figures, "claims": [CLAIM], "runs": RUNS})
     assert main(["figures", "--settings", settings, "--results", str(folder), "--output", str(folder / "figures")]) == 0
