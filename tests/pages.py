@@ -18,6 +18,7 @@ NOT_OURS = {
     "pip install snakemake-executor-plugin-NAME": "NAME stands for any of them",
     "scontrol release": "Slurm's own, about a job that Slurm holds",
     "scontrol requeue": "Slurm's own; tests/slurm/test_slurm_faults.py",
+    "rm results/digits/bank/segment-0000.h5": "the system's own; tests/workflow/test_workflow.py",
     "sha256sum --check": "the system's own, on files that `lcsc verify` checks, too",
     "find results -newermt now -exec touch {} +": "the system's own; tests/faults/test_clock_jumps.py",
     "generate.py --network=results/mine/export/native/network-snapshot-010000.pkl": "EDM's own",

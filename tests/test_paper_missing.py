@@ -52,7 +52,7 @@ def test_a_lost_round_s_timing_is_told_and_not_left_out_of_the_cost(results, cap
     (folder / f"search-evolution-{number:04d}.json").unlink()
     words = refused(results, capsys, "cost")
     assert f"{folder}: search-evolution-{1 - number:04d}.json: found 3 evaluations, expected 6 as in" in words
-    assert "remove the search's generations and make the run again" in words
+    assert "remove them and the search's generations, and make the run again" in words
 
 
 def test_a_lost_timing_of_the_training_is_named(results, capsys):

@@ -67,8 +67,8 @@ class RunRecords:
         if found != expected:
             raise InputError(
                 f"{self.folder / 'timings'}: {', '.join(each.name for each in paths)}: found {found:,} evaluations, "
-                f"expected {expected:,} as in {path}; a round's timing is missing, or of another search: remove the "
-                "search's generations and make the run again"
+                f"expected {expected:,} as in {path}; a round's timing is missing, or of another search: remove "
+                "them and the search's generations, and make the run again"
             )
 
     def _timings(self, pattern: str) -> list[Path]:

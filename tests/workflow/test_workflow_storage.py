@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from small_workflow import generation_bytes, run_workflow, small_config
+from small_workflow import generation_bytes, generation_paths, run_workflow, small_config
 
 pytestmark = [
     pytest.mark.workflow,
@@ -31,6 +31,12 @@ def in_storage(store: Path) -> list[str]:
 def test_jobs_need_no_files_but_those_that_rules_name(tmp_path: Path, undisturbed: Path) -> None:
     config, store = small_config(GENERATIONS), tmp_path / "store"
     config["defaults"]["searches"]["evolution"] |= {"shards": 2}
+    config["defaults"]["landscapes"] = {
+        "plane": {"checkpoints": "raw", "steps": [22, 30, 40], "points": 2, "images": 64}
+    }
+    for count in (1, 2):  # each start finds nothing of what an earlier one fetched, as each node of a cluster does
+        run_workflow(tmp_path, config, *generation_paths(count), *in_storage(store))
+        shutil.rmtree(tmp_path / ".snakemake" / "storage")
     run_workflow(tmp_path, config, *in_storage(store))
     assert generation_bytes(store, GENERATIONS) == generation_bytes(undisturbed, GENERATIONS)
     found = {path.name for path in (store / "results" / "tiny").rglob("*") if path.is_file()}

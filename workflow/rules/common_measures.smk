@@ -54,10 +54,11 @@ def weights_option(wildcards):
 
 
 def fetched_weights(wildcards):
-    """The weights that are fetched first: those of an extractor that needs some and names no file."""
+    """The weights that are fetched first: those of an extractor that needs some and names no file. Their sha256 is among
+    its settings, so their time stamp says nothing."""
     path = layout.weights_path(CONFIG, EXTRACTORS[wildcards.extractor])
     given = extractor_entry(wildcards.extractor).get("weights")
-    return [path] if path and not given else []
+    return [ancient(path)] if path and not given else []
 
 
 def extractor_data(extractor):

@@ -99,9 +99,9 @@ def files_beside(landscapes):
     return [f"results/{{run}}/report/{name}" for name in names]
 
 
-def report_options(wildcards):
+def report_options(wildcards, input):
     """What a run's report is given besides what every run has: its landscapes, and the configuration's name."""
-    found = landscapes(wildcards.run)
+    found = list(input.landscapes)
     return (["--landscapes", *found] if found else []) + configfile_options()
 
 

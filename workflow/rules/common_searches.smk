@@ -99,13 +99,16 @@ def looks(run, search):
     return bool(RUNS[run]["searches"][search].get("stopping"))
 
 
-def previous_generation(run, search):
-    """An input function: the generation before that of the wildcards; none before the first."""
-    return lambda wildcards: (
-        generations(run, search, int(wildcards.generation) - 1, 1)
-        if int(wildcards.generation)
-        else []
-    )
+def earlier_generations(run, search, first):
+    """What a job that begins at generation ``first`` waits for: the one before it. It reads all before it, which a job
+    that fetches its files has to name."""
+    start = 0 if is_stored() else max(first - 1, 0)
+    return generations(run, search, start, first - start)
+
+
+def previous_generations(run, search):
+    """An input function: the same for the generation of the wildcards."""
+    return lambda wildcards: earlier_generations(run, search, int(wildcards.generation))
 
 
 def shard_file(run, search, stage):

@@ -44,7 +44,7 @@ for run, search, first, count in search_rounds():
             f"search+{run}+{search}+{first:04d}"
         input:
             **search_measures(run, search),
-            previous=generations(run, search, first - 1, 1) if first else [],
+            previous=earlier_generations(run, search, first),
         output:
             generations=generations(run, search, first, count),
             timing=f"results/{run}/timings/search-{search}-{first:04d}.json",

@@ -7,7 +7,7 @@ for run, search in sharded_searches():
             f"forward+{run}+{search}"
         input:
             **search_measures(run, search),
-            previous=previous_generation(run, search),
+            previous=previous_generations(run, search),
         output:
             share=temp(shard_file(run, search, "forward")),
         log:
@@ -44,7 +44,7 @@ for run, search in sharded_searches():
                 f"backward+{run}+{search}"
             input:
                 **search_measures(run, search),
-                previous=previous_generation(run, search),
+                previous=previous_generations(run, search),
                 forward=shard_files(run, search, "forward"),
             output:
                 share=temp(shard_file(run, search, "backward")),
@@ -80,7 +80,7 @@ for run, search in sharded_searches():
             f"join+{run}+{search}"
         input:
             **search_measures(run, search),
-            previous=previous_generation(run, search),
+            previous=previous_generations(run, search),
             shards=shard_files(run, search, stages(run, search)[-1]),
         output:
             generation=f"results/{run}/search/{search}/generation-{{generation}}.json",

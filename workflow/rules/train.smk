@@ -138,8 +138,8 @@ rule continue_training:
     input:
         images=lambda wildcards: f"{data_folder(wildcards.run)}/train.npz",
         manifest="results/{run}/train/constant/manifest.json",
-        state="results/{run}/train/constant/state.safetensors",
-        emas="results/{run}/train/constant/ema",
+        state=ancient("results/{run}/train/constant/state.safetensors"),
+        emas=ancient("results/{run}/train/constant/ema"),
     output:
         manifest="results/{run}/train/continued/manifest.json",
         checkpoints=directory("results/{run}/train/continued/checkpoints"),
