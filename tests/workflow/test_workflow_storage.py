@@ -32,7 +32,7 @@ def test_jobs_need_no_files_but_those_that_rules_name(tmp_path: Path, undisturbe
     config, store = small_config(GENERATIONS), tmp_path / "store"
     config["defaults"]["searches"]["evolution"] |= {"shards": 2}
     config["defaults"]["landscapes"] = {
-        "plane": {"checkpoints": "raw", "steps": [22, 30, 40], "points": 2, "images": 64}
+        "plane": {"checkpoints": "raw", "steps": [22, 30, 40], "points": 3, "images": 64}
     }
     for count in (1, 2):  # each start finds nothing of what an earlier one fetched, as each node of a cluster does
         run_workflow(tmp_path, config, *generation_paths(count), *in_storage(store))
