@@ -84,14 +84,34 @@ def bank_files(run):
     return {**files, "segment": ancient(files["segment"])}
 
 
+def sums(paths):
+    """The checksums beside ``paths``. What reads such a file waits for its checksum and takes the file itself as
+    ancient, for the same reason."""
+    return [f"{path}.sha256" for path in paths]
+
+
+def judged_by(run, parts):
+    """The named inputs of a step that measures by both extractors of ``run``, against ``parts`` of its images."""
+    extractors = [extractor_file(run, role) for role in ROLES]
+    references = [reference_file(run, role, part) for role in ROLES for part in parts]
+    return {
+        "extractors": ancient(extractors),
+        "references": ancient(references),
+        "sums": sums([*extractors, *references]),
+    }
+
+
 def measures(run, entry=None):
     """The named inputs of every step that scores on search or selection noise, by the extractor that the search or
     fine-tuning ``entry`` of the run searches, or else by the one that chooses."""
     name = lcsc_config.searched_name(RUNS[run], entry)
+    extractor = layout.extractor_path(CONFIG, name)
+    reference = layout.reference_path(CONFIG, run, name, "train")
     return {
         **bank_files(run),
-        "extractor": layout.extractor_path(CONFIG, name),
-        "reference": layout.reference_path(CONFIG, run, name, "train"),
+        "extractor": ancient(extractor),
+        "reference": ancient(reference),
+        "sums": sums([extractor, reference]),
     }
 
 

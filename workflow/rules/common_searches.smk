@@ -55,9 +55,8 @@ def trace_measures(run):
     return {
         **bank_files(run),
         **averages(run),
+        **judged_by(run, ["held-out"]),
         "baselines": f"results/{run}/baselines.json",
-        "extractors": [extractor_file(run, role) for role in ROLES],
-        "references": [reference_file(run, role, "held-out") for role in ROLES],
     }
 
 

@@ -2,16 +2,9 @@ rule final_evaluation:
     input:
         unpack(lambda wildcards: bank_files(wildcards.run)),
         unpack(lambda wildcards: averages(wildcards.run)),
+        unpack(lambda wildcards: judged_by(wildcards.run, PARTS)),
         baselines="results/{run}/baselines.json",
         selections=lambda wildcards: selections(wildcards.run),
-        extractors=lambda wildcards: [
-            extractor_file(wildcards.run, role) for role in ROLES
-        ],
-        references=lambda wildcards: [
-            reference_file(wildcards.run, role, part)
-            for role in ROLES
-            for part in PARTS
-        ],
         further=lambda wildcards: further_measures(wildcards.run)["further"],
         further_references=lambda wildcards: further_measures(wildcards.run)[
             "further_references"

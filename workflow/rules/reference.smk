@@ -3,9 +3,11 @@ rule reference_statistics:
     input:
         images=lambda wildcards: reference_images(wildcards),
         published=lambda wildcards: published_statistics(wildcards),
-        extractor="results/shared/extractors/{extractor}.safetensors",
+        extractor=ancient("results/shared/extractors/{extractor}.safetensors"),
+        sums="results/shared/extractors/{extractor}.safetensors.sha256",
     output:
         reference="results/shared/references/{data}.{part}.{extractor}.h5",
+        sums="results/shared/references/{data}.{part}.{extractor}.h5.sha256",
     log:
         "logs/shared/reference-{data}.{part}.{extractor}.log",
     benchmark:

@@ -29,6 +29,7 @@ rule train_extractor:
         images=lambda wildcards: f"results/shared/data/{extractor_data(wildcards.extractor)}/train.npz",
     output:
         extractor="results/shared/extractors/{extractor}.safetensors",
+        sums="results/shared/extractors/{extractor}.safetensors.sha256",
         timing="results/shared/timings/extractor-{extractor}.json",
     log:
         "logs/shared/extractor-{extractor}.log",
@@ -73,6 +74,7 @@ rule make_extractor:
         weights=fetched_weights,
     output:
         extractor="results/shared/extractors/{extractor}.safetensors",
+        sums="results/shared/extractors/{extractor}.safetensors.sha256",
         timing="results/shared/timings/extractor-{extractor}.json",
     log:
         "logs/shared/extractor-{extractor}.log",
