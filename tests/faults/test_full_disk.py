@@ -135,7 +135,7 @@ def test_a_limit_of_file_sizes(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """No byte may be written, not even to a journal, and all but the last byte of the largest file."""
+    """No byte may be written, not even to a journal, and all but the last byte of the largest file (half of a page)."""
     shutil.copytree(undisturbed / "results", tmp_path / "results", symlinks=True)
     monkeypatch.chdir(tmp_path)
     for step in steps:
@@ -143,7 +143,8 @@ def test_a_limit_of_file_sizes(
         remove_outputs(step)
         for journal in Path("results").glob("*/search/*/journal"):
             shutil.rmtree(journal)
-        for size in (0, largest - 1):
+        # Seconds in a page change its size.
+        for size in (0, largest // 2 if step.rule == "report" else largest - 1):
             fails_without_space(step, limited(size), "File too large", capsys)
         goes_on_with_space(step, undisturbed)
 
