@@ -115,12 +115,9 @@ def new_figure(width: float | None = None, height: float | None = None) -> Figur
 
 def add_legend(figure: Figure, axes: Axes, columns: int) -> None:
     """A legend of what ``axes`` shows below all panels, in as many ``columns`` as the figure is wide enough for."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
     handles, labels = axes.get_legend_handles_labels()
-    renderer = FigureCanvasAgg(figure).get_renderer()
     for count in range(min(columns, len(labels)), 0, -1):
         legend = figure.legend(handles, labels, loc="outside lower center", ncols=count)
-        if count == 1 or legend.get_window_extent(renderer).width <= figure.bbox.width:
+        if count == 1 or legend.get_window_extent().width <= figure.bbox.width:
             return
         legend.remove()
