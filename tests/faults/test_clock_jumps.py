@@ -150,7 +150,10 @@ def test_snakemake_on_a_wrong_clock_says_so_and_loses_nothing(
     assert "clock skew" in back.stdout
     assert len(journaled(folder)) > 0
     with shifted_clock(tmp_path, 400):
-        assert run(ROUND).returncode == 0
+        forward = run(ROUND)
+        if "OSError: [Errno 22]" in forward.stdout:  # libfaketime's `sleep` at times, on a busy machine
+            forward = run(ROUND)
+    assert forward.returncode == 0, forward.stdout
     assert "clock skew" in run(2 * ROUND).stdout
     subprocess.run(shlex.split(IN_THE_FUTURE), cwd=folder, check=True)
     last = run(2 * ROUND)
