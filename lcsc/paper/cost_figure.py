@@ -18,7 +18,7 @@ from lcsc.paper.records import CONSTANT, Records
 from lcsc.report.drawing import Data, Drawing
 from lcsc.report.figures.scales import set_log
 from lcsc.report.numbers import duration
-from lcsc.report.style import INK, MUTED, fit, new_figure
+from lcsc.report.style import INK, MUTED, add_legend, fit, new_figure
 from lcsc.report.svg import png_bytes, svg_text
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ def make(name: str, spec: Mapping[str, Any], records: Records) -> Made:
     for role, axes in zip(ROLES[::-1], panels, strict=True):
         _bars(axes, [one for one in savings if one.extractor == role], labels)
         set_titles(axes, column_of(evaluation, role))
-    handles, words = panels[0].get_legend_handles_labels()
-    figure.legend(handles, words, loc="outside lower center", ncols=2)
+    add_legend(figure, panels[0], columns=2)
     seconds = [value for one in savings for value in (one.saved, one.search) if value > 0]
     set_log(panels[0], "x", min(seconds) / 2, max(seconds) * 4, coarse=True)
     alt = _alt(spec["title"], savings, labels)

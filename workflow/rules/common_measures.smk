@@ -85,8 +85,7 @@ def bank_files(run):
 
 
 def sums(paths):
-    """The checksums beside ``paths``. What reads such a file waits for its checksum and takes the file itself as
-    ancient, for the same reason."""
+    """The checksums beside extractors and statistics, which stand for them as a bank's index does for its segment."""
     return [f"{path}.sha256" for path in paths]
 
 
